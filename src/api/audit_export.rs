@@ -27,7 +27,7 @@ pub(crate) async fn audit(gateway: Gateway, filter: AuditFilter) -> Result<Respo
     let (to, pages) = channel(1);
     tokio::spawn(async move {
         loop {
-            filter.past = entries.last().map(|it| it.id);
+            filter.past = entries.last().map(|entry| entry.id);
             let is_last = entries.len() < ROWS as usize;
             // Nobody reads on when the client has hung up.
             if to.send(lines(entries)).await.is_err() || is_last {
@@ -50,7 +50,7 @@ fn lines(entries: Vec<audit::Entry>) -> Result<Bytes, Error> {
     let mut text = Vec::new();
     for it in entries {
         serde_json::to_writer(&mut text, &Entry::from(it))
-            .map_err(|it| Error::Internal(it.into()))?;
+            .map_err(|error| Error::Internal(error.into()))?;
         text.push(b'\n');
     }
     Ok(text.into())
@@ -66,6 +66,6 @@ impl hyper::body::Body for Pages {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        self.0.poll_recv(context).map(|it| it.map(|it| it.map(Frame::data)))
+        self.0.poll_recv(context).map(|lines| lines.map(|sent| sent.map(Frame::data)))
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tracing::{info, warn};
 
+use crate::api::openapi;
 use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::Failure;
 use crate::cli::open_files::fit_connections;
@@ -86,6 +87,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let connected = connected(&world)?;
     import(&deployment, &connected).await?;
     let keys = keys(&deployment, &folder).await?;
+    use_sandbox_in_examples(connected[0]);
     let link = gateway::NewLink { label: "a link to try".to_owned(), ..Default::default() };
     let link = deployment.gateway.create_link(link, ACTOR).await?;
     let card = Card {
@@ -239,6 +241,13 @@ fn connected(world: &World) -> Result<[&WorldUser; CONNECTED], Failure> {
     connected.try_into().map_err(|_| {
         Failure::general(anyhow!("the sandbox has fewer than {CONNECTED} active users"))
     })
+}
+
+/// Makes the examples of `/openapi.json` and `/docs` about a post that the sandbox has.
+fn use_sandbox_in_examples(author: &WorldUser) {
+    if let Some(post) = author.posts.iter().find(|post| post.state == "active") {
+        openapi::use_examples_of(&post.id, &author.user_id, parts::now().date());
+    }
 }
 
 async fn import(deployment: &Deployment, users: &[&WorldUser]) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ mod demo;
 mod failure;
 mod key;
 mod open_files;
+mod openapi;
 mod output;
 mod query;
 mod reload;
@@ -82,7 +83,7 @@ enum Task {
     /// Print every setting with its meaning and default
     Config,
     /// Print the OpenAPI description of the HTTP API
-    Openapi,
+    Openapi(openapi::Arguments),
 }
 
 /// Runs the command.
@@ -108,8 +109,8 @@ pub fn run(command: Command) -> Result<(), Failure> {
             output::line(crate::config::describe().trim_end());
             Ok(())
         }
-        Task::Openapi => {
-            output::line(crate::api::openapi::text());
+        Task::Openapi(arguments) => {
+            openapi::run(&arguments);
             Ok(())
         }
     }
@@ -175,7 +176,7 @@ impl Task {
     fn reads_settings(&self) -> bool {
         let alone = matches!(
             self,
-            Task::Demo(_) | Task::Sandbox(_) | Task::Query(_) | Task::Config | Task::Openapi
+            Task::Demo(_) | Task::Sandbox(_) | Task::Query(_) | Task::Config | Task::Openapi(_)
         ) || matches!(self, Task::Vault(vault::Task::GenerateKey));
         !alone
     }

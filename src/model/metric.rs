@@ -76,6 +76,37 @@ impl Metric {
         }
     }
 
+    /// The meaning, as far as X explains it (reference 2).
+    pub const fn about(self) -> &'static str {
+        match self {
+            Metric::Impressions => "how often the post was shown, organic impressions only",
+            Metric::Engagements => {
+                "all interactions with the post, organic and promoted; not the sum of the other types"
+            }
+            Metric::Favorites => "likes",
+            Metric::Retweets => "reposts",
+            Metric::Replies => "replies",
+            Metric::QuoteTweets => "quote posts, since 2020-07-07; on `totals` only",
+            Metric::VideoViews => {
+                "video views, with half of the picture in view for 2 seconds, without GIFs; `totals` counts every post that shares the video"
+            }
+            Metric::MediaViews => "views of videos, GIFs and pictures, autoplayed or clicked",
+            Metric::MediaEngagements => "clicks on media",
+            Metric::UrlClicks => "clicks on links, hashtags included",
+            Metric::HashtagClicks => "clicks on hashtags",
+            Metric::DetailExpands => "how often the post was expanded for details",
+            Metric::PermalinkClicks => "clicks on the link to the post itself",
+            Metric::AppInstallAttempts => "attempts to install an app from the post",
+            Metric::AppOpens => "how often an app was opened from the post",
+            Metric::EmailTweet => "how often the post was shared by email",
+            Metric::UserFollows => "follows of the author from the post",
+            Metric::UserProfileClicks => "clicks on the author's name or picture",
+            Metric::MediaClicks => {
+                "the name of `media_engagements` before 2017-10-09, which X may still accept"
+            }
+        }
+    }
+
     pub fn from_name(name: &str) -> Option<Metric> {
         Some(match name {
             "impressions" => Metric::Impressions,

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::{Method, Uri};
+use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use tower::Layer;
@@ -18,6 +18,7 @@ pub use crate::web::lifecycle::Life;
 pub use crate::web::listen::Listener;
 
 use crate::api::callers::{engagement, links, relay};
+use crate::api::openapi::Api;
 use crate::api::{openapi, operators, probes};
 use crate::config::Limits;
 use crate::gateway::Gateway;
@@ -59,7 +60,7 @@ pub async fn serve(
 }
 
 fn callers_routes(host: &Host) -> Routes {
-    let mut routes = open();
+    let mut routes = open(Api::Callers);
     for endpoint in Endpoint::ALL {
         routes = routes.route(endpoint.path(), relay::route(endpoint));
     }
@@ -114,7 +115,7 @@ fn operators_routes(host: &Host) -> Routes {
     let offered = "this listener serves /metrics, /livez, /readyz, /admin/v1/overview, apps, accounts, keys, links, webhooks, calls, usage and audit, and the console at /console/; GET /docs lists everything";
     let guarded = admin.route("/metrics", get(probes::metrics));
     let named = from_fn_with_state(host.clone(), operators::require_known_name);
-    let routes = open().merge(guarded.route_layer(named));
+    let routes = open(Api::Operators).merge(guarded.route_layer(named));
     Routes {
         relays: false,
         faces: FACES,
@@ -175,13 +176,16 @@ fn console_routes(host: &Host) -> Router<Host> {
     pages.merge(open).route_layer(from_fn_with_state(host.clone(), guard::require_own_site))
 }
 
-/// The routes that both listeners have, which need no key.
-fn open() -> Router<Host> {
+/// The routes that both listeners have, which need no key; each listener describes its own API.
+fn open(api: Api) -> Router<Host> {
     Router::new()
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
-        .route("/openapi.json", get(openapi::document))
-        .route("/docs", get(docs::page))
+        .route(
+            "/openapi.json",
+            get(async move |headers: HeaderMap| openapi::document(api, &headers)),
+        )
+        .route("/docs", get(async move |headers: HeaderMap| docs::page(api, &headers)))
         .route("/docs/style.css", get(docs::style))
 }
 

@@ -1,6 +1,6 @@
 //! Keys in JSON: as listed, as created, and those to create.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::gateway::{self, Detail};
@@ -60,19 +60,27 @@ pub struct NewKey {
     /// Required if several apps are configured.
     pub app: Option<String>,
     /// The only accounts that it may use; empty for all of the app's.
-    #[serde(default)]
-    #[schema(value_type = Vec<schema::UserId>)]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<Vec<schema::UserId>>)]
     pub accounts: Vec<String>,
     /// The only endpoints that it may call; empty for all.
-    #[serde(default)]
-    #[schema(value_type = Vec<schema::Endpoint>)]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<Vec<schema::Endpoint>>)]
     pub endpoints: Vec<String>,
     /// Whether it may create links for users to connect these accounts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<bool>)]
     pub create_links: bool,
     /// Its lifetime, such as `90d`; unlimited by default.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
+}
+
+/// Reads `null` as though the member were absent, so that what `GET` returns can be sent back.
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl From<model::key::Key> for Key {

@@ -1,17 +1,19 @@
-//! Schemas of values that are mere strings in JSON: ids, names, times. The names come from where they are defined.
+//! Schemas of values that JSON writes as text, such as ids and times. Names in enumerations come from `model` and
+//! `gateway`.
 
-use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Schema, SchemaFormat};
 
 use crate::gateway::Reason;
 use crate::model::webhook::Event;
 use crate::model::{self, AccountState, AuthKind, Metric};
 
-/// 1 to 19 digits, as the upstream counts its users and posts.
+/// 1 to 19 digits, the form of X's user and post ids.
 pub const DIGITS: &str = "^[0-9]{1,19}$";
 const USER_ID: &str = "^[1-9][0-9]{0,18}$";
+pub const ACCOUNT_REF: &str = "^([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})$";
 
-/// Types that exist for their schema in the API's description alone.
+/// Declares a type without values that stands for a schema in the API's description.
 macro_rules! described {
     ($($name:ident: $schema:expr;)*) => {$(
         pub enum $name {}
@@ -30,61 +32,83 @@ pub(crate) use described;
 
 described! {
     State: one_of(
-        "`active`: the token works. `revoked`: X no longer accepts the token. `blocked`: X has suspended or locked the user. `quarantined`: the stored token cannot be trusted.",
+        "The state of an account. `active`: its token works. `revoked`: X no longer accepts its token. `blocked`: X has suspended or locked the user. `quarantined`: the stored token cannot be trusted.",
         AccountState::ALL.map(AccountState::name),
     );
     Endpoint: one_of("An engagement endpoint.", model::Endpoint::ALL.map(model::Endpoint::name));
     Called: one_of(
-        "What was called: an engagement endpoint, or `lookup`, which finds the authors of posts.",
+        "An engagement endpoint, or `lookup` for a look-up of posts' authors.",
         model::Endpoint::ALL.map(model::Endpoint::name).into_iter().chain(["lookup"]),
     );
-    EngagementType: one_of("An engagement type: what is counted.", Metric::ALL.map(Metric::name));
+    EngagementType: one_of(&engagement_types(), Metric::ALL.map(Metric::name));
     Credentials: one_of(
-        "Whose credentials a call used: the app's alone, or also those of the posts' author.",
+        "The credentials of a call: `app-only` for the app's alone, `user-context` for the app's and an account's.",
         [AuthKind::AppOnly, AuthKind::UserContext].map(AuthKind::name),
     );
     Outcome: one_of(
-        "The class of X's status; `none` if X did not answer.",
+        "The class of X's status, or `none` if X did not answer.",
         model::usage::Outcome::ALL.map(model::usage::Outcome::name),
     );
     Role: one_of(
-        "`caller` for services. On the operators' API, `owner` may do everything and `auditor` sees everything and changes nothing.",
+        "`caller` for services. For the operators' API, `owner` may do everything, and `auditor` sees everything and changes nothing.",
         model::key::Role::ALL.map(model::key::Role::name),
     );
     MissingReason: one_of(
-        "`unavailable`: deleted, protected or gone. `not_connected`: there is no usable token of the author's. `account_revoked`: the author's token no longer works. `forbidden`: the posts are not by the owner you named. `unsupported_age`: too old for these engagement types. `quota`: X's limits are used up. `deadline`: no time was left. `upstream_error`: X failed.",
+        &missing_reasons(),
         Reason::ALL.map(Reason::name),
     );
     EventType: one_of("What happened to an account.", Event::ALL.map(Event::name));
     DeliveryState: one_of(
-        "How far the delivery of an event is.",
+        "The state of a delivery.",
         model::webhook::DeliveryState::ALL.map(model::webhook::DeliveryState::name),
     );
     UserId: text("An X user's id.").pattern(Some(USER_ID)).build();
     PostId: text("A post's id.").pattern(Some(DIGITS)).build();
-    Time: text("A time: RFC 3339, in UTC.").format(Some(format("date-time"))).build();
+    Time: text("A time in UTC (RFC 3339).").format(Some(format("date-time"))).build();
     Url: text("A URL.").format(Some(format("uri"))).build();
-    Duration: text("A duration such as `90d`, `12h`, `30m`, `20s`, or `1h 30m`.").build();
-    GivenPostId: AnyOfBuilder::new()
-        .description(Some("A post's id, as a string or as a number."))
-        .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*[0-9]{1,19}\s*$")))
-        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)))
-        .build();
-    GivenUserId: AnyOfBuilder::new()
-        .description(Some("An X user's id, as a string or as a number."))
-        .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*[1-9][0-9]{0,18}\s*$")))
-        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)))
-        .build();
-    GivenAccount: AnyOfBuilder::new()
-        .description(Some("An account: its user id, or its `@screen_name`."))
-        .item(ObjectBuilder::new().schema_type(Type::String).pattern(Some(r"^\s*([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})\s*$")))
-        .item(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)))
-        .build();
+    Duration: text("A duration such as `90d`, `12h`, `30m` or `20s`, or a sum such as `1h 30m`.").build();
+    AccountRef: text("An account, by user id or `@screen_name`.").pattern(Some(ACCOUNT_REF)).build();
 }
 
 pub fn text(about: &str) -> ObjectBuilder {
-    let about = Some(about).filter(|about| !about.is_empty());
+    let about = Some(about).filter(|it| !it.is_empty());
     ObjectBuilder::new().schema_type(Type::String).description(about)
+}
+
+fn engagement_types() -> String {
+    let line = |it: Metric| format!("`{}`: {}.", it.name(), it.about());
+    let access = "Those that `totals` serves with the app's credentials are public; all others need the posts' author.";
+    format!("What is counted. {access}\n\n{}", list(Metric::ALL.map(line)))
+}
+
+fn missing_reasons() -> String {
+    let line = |it: Reason| format!("`{}`: {}.", it.name(), meaning(it));
+    format!("Why results are missing.\n\n{}", list(Reason::ALL.map(line)))
+}
+
+const fn meaning(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Unavailable => "the post is deleted, protected or unknown",
+        Reason::NotConnected => {
+            "no usable token of the author: the account is not connected, or this key or question may not use it"
+        }
+        Reason::AccountRevoked => {
+            "the author's token no longer works; the account has to be connected again"
+        }
+        Reason::AccountLimit => "the app may use no more accounts this month",
+        Reason::Forbidden => {
+            "the post is not by the owner you named, nor by any account whose token was tried"
+        }
+        Reason::UnsupportedAge => "the post is too old for these engagement types",
+        Reason::Quota => "X's rate limit is used up; retry later",
+        Reason::Deadline => "the results did not arrive in time",
+        Reason::UpstreamError => "X failed to answer",
+    }
+}
+
+/// A list in Markdown.
+fn list<const N: usize>(items: [String; N]) -> String {
+    items.map(|item| format!("- {item}")).join("\n")
 }
 
 fn format(name: &str) -> SchemaFormat {

@@ -78,7 +78,7 @@ pub(crate) fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Res
         let report = Report::of(&lookups, &calls, &missing);
         JsonText::new(merged, Some((REPORT, &report))).map(Text::Json)
     };
-    let text = text.map_err(|it| Error::Internal(it.into()))?;
+    let text = text.map_err(|overflow| Error::Internal(overflow.into()))?;
     let mut response = streaming::body(text, gzipped, memory).into_response();
     let headers = response.headers_mut();
     headers.insert(
@@ -94,8 +94,8 @@ pub(crate) fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Res
 /// How many posts are missing for each reason, for formats that have no room for more.
 fn lacking(missing: &[Missing]) -> Option<HeaderValue> {
     let mut posts: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    for it in missing {
-        posts.entry(it.reason.name()).or_default().extend(&it.posts);
+    for part in missing {
+        posts.entry(part.reason.name()).or_default().extend(&part.posts);
     }
     let counts = posts.iter().map(|(reason, posts)| format!("{reason}={}", posts.len()));
     let text = counts.collect::<Vec<_>>().join(", ");
@@ -138,8 +138,10 @@ fn most_bytes(host: &Host) -> usize {
 /// How long the caller is willing to wait, at most `most`.
 fn deadline(headers: &HeaderMap, most: Duration) -> Result<Deadline, Problem> {
     let Some(value) = headers.get(DEADLINE) else { return Ok(Deadline::within(most)) };
-    let read = value.to_str().ok().and_then(|it| humantime::parse_duration(it).ok());
+    let read = value.to_str().ok().and_then(|text| humantime::parse_duration(text).ok());
     let detail = "must be a duration above zero such as 20s";
     let wrong = || Problem::invalid(vec![Detail::in_header("Countersign-Deadline", detail)]);
-    read.filter(|it| !it.is_zero()).map(|it| Deadline::within(it.min(most))).ok_or_else(wrong)
+    read.filter(|time| !time.is_zero())
+        .map(|time| Deadline::within(time.min(most)))
+        .ok_or_else(wrong)
 }

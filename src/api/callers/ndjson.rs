@@ -75,10 +75,10 @@ impl Lines {
     /// Queues the other groupings' numbers, and then the last line.
     fn end_with(&mut self, answered: Answered) -> Result<(), Error> {
         let Answered { merged, held, lookups, calls, missing } = answered;
-        let (remarks, walk) = merged.into_walk().map_err(|it| Error::Internal(it.into()))?;
+        let (remarks, walk) = merged.into_walk().map_err(|error| Error::Internal(error.into()))?;
         let countersign = Report::of(&lookups, &calls, &missing);
         let line = LastLine { countersign, remarks: &remarks };
-        let mut line = serde_json::to_vec(&line).map_err(|it| Error::Internal(it.into()))?;
+        let mut line = serde_json::to_vec(&line).map_err(|error| Error::Internal(error.into()))?;
         line.push(b'\n');
         (self.walk, self.rest, self.held) = (Some(walk), Rest::LastLine(line), Some(held));
         Ok(())
@@ -142,12 +142,12 @@ impl hyper::body::Body for Lines {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         ready!(self.pause.poll(context));
-        self.poll_lines(context).map(|it| it.map(|it| it.map(Frame::data)))
+        self.poll_lines(context).map(|lines| lines.map(|sent| sent.map(Frame::data)))
     }
 }
 
 fn walk(part: Merge) -> Result<Walk, Error> {
-    Ok(part.into_walk().map_err(|it| Error::Internal(it.into()))?.1)
+    Ok(part.into_walk().map_err(|error| Error::Internal(error.into()))?.1)
 }
 
 fn joined(ended: Option<Result<Result<Answered, Error>, JoinError>>) -> Result<Answered, Error> {

@@ -53,7 +53,7 @@ async fn relay(
     require_once(&parts.headers, &[ACCOUNT, AUTH])?;
     let accepted = Accepted::required(&parts.headers)?;
     body::require_json(&parts.headers)?;
-    let text = |name| parts.headers.get(name).map(|it| it.to_str().unwrap_or("\u{fffd}"));
+    let text = |name| parts.headers.get(name).map(|value| value.to_str().unwrap_or("\u{fffd}"));
     let (account, auth) = (text(ACCOUNT), text(AUTH));
     let limits = host.limits();
     let expected = PREPAID + body::expected(&parts.headers, limits.body_bytes);
@@ -73,7 +73,7 @@ async fn relay(
 /// A refusal, with the quota headers that X's clients expect in every answer.
 fn with_quotas(host: &Host, endpoint: Endpoint, trace: &CallTrace, problem: Problem) -> Response {
     let mut response = problem.into_response();
-    let app = trace.key.as_ref().and_then(|it| it.key.scopes.app.as_deref());
+    let app = trace.key.as_ref().and_then(|known| known.key.scopes.app.as_deref());
     if let Some(app) = app {
         let now = host.clock().now().unix_timestamp();
         host.quotas().repeat(app, endpoint, trace.auth, now, response.headers_mut());

@@ -1,11 +1,13 @@
-//! What callers can ask.
+//! The callers' API: X's own endpoints, questions of any size, and links.
 
 use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::path::ParameterIn;
 
-use crate::api::openapi::operation::{Audience, Content, Operation, Parameter};
-use crate::api::openapi::operators;
+use crate::api::openapi::audience::Audience;
+use crate::api::openapi::examples::{POST_ID, USER_ID};
+use crate::api::openapi::for_operators::creates_link;
+use crate::api::openapi::operation::{Content, Operation, Parameter};
 use crate::api::openapi::problems;
 use crate::api::openapi::schemas::named;
 use crate::api::openapi::schemas::request_name;
@@ -14,7 +16,6 @@ use crate::model::key::Kind;
 use crate::wire::schema::{one_of, text};
 
 const RELAYED: &[&str] = &["RequestId", "CountersignAuth", "ServerTiming"];
-const POST: &str = "1560000000000000000";
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![totals(), last_hours(), historical(), question(), plan(), link()]
@@ -22,19 +23,19 @@ pub(super) fn operations() -> Vec<Operation> {
 
 fn totals() -> Operation {
     let example = json!({
-        "tweet_ids": [POST],
+        "tweet_ids": [POST_ID],
         "engagement_types": ["favorites", "retweets"],
         "groupings": { "by_tweet": { "group_by": ["tweet.id", "engagement.type"] } },
     });
-    let answer = json!({ "by_tweet": { POST: { "favorites": "52", "retweets": "7" } } });
-    relay(Endpoint::Totals, "totals", "Numbers of all time, of up to 250 posts", example, answer)
-        .about("Public engagement types (`favorites`, `retweets`, `replies`, `quote_tweets`, `video_views`) of anybody's posts are asked with the app's credentials; with `impressions` or `engagements` among them the call is signed as the posts' author, whom `Countersign-Account` names.")
+    let answer = json!({ "by_tweet": { POST_ID: { "favorites": "52", "retweets": "7" } } });
+    relay(Endpoint::Totals, "totals", "Get all-time totals of up to 250 posts", example, answer)
+        .about("X's own endpoint. Public engagement types (`favorites`, `retweets`, `replies`, `quote_tweets`, `video_views`) are available for anybody's posts, with the app's credentials. With `impressions` or `engagements` among the types, the call is signed as the posts' author, named by `Countersign-Account`; these two are available for posts of the last 90 days, and `video_views` for those of the last 1800 days.\n\nAt most 250 posts and 3 groupings; each grouping may nest `tweet.id` and `engagement.type`.")
 }
 
 fn last_hours() -> Operation {
     let levels = ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"];
     let example = json!({
-        "tweet_ids": [POST],
+        "tweet_ids": [POST_ID],
         "engagement_types": ["impressions", "url_clicks"],
         "groupings": { "hours": { "group_by": levels } },
     });
@@ -42,21 +43,21 @@ fn last_hours() -> Operation {
     let answer = json!({
         "start": "2026-03-09T17:00:00Z",
         "end": "2026-03-10T22:00:00Z",
-        "hours": { POST: hours },
+        "hours": { POST_ID: hours },
     });
     relay(
         Endpoint::TwentyEightHours,
         "last_28_hours",
-        "Numbers of the last 28 hours, of up to 25 posts",
+        "Get the last 28 hours of up to 25 posts",
         example,
         answer,
     )
-    .about("Always signed as the posts' author, whom `Countersign-Account` names.")
+    .about("X's own endpoint, always signed as the posts' author, named by `Countersign-Account`: every post has to be that account's.\n\nAt most 25 posts and 3 groupings, of which one may nest all four levels: by post and engagement type in either order, then by day and hour.")
 }
 
 fn historical() -> Operation {
     let example = json!({
-        "tweet_ids": [POST],
+        "tweet_ids": [POST_ID],
         "engagement_types": ["impressions"],
         "start": "2026-02-01",
         "end": "2026-03-01",
@@ -65,19 +66,19 @@ fn historical() -> Operation {
     let answer = json!({
         "start": "2026-02-01T00:00:00Z",
         "end": "2026-03-01T00:00:00Z",
-        "days": { POST: { "2026-02-01": "1204", "2026-02-02": "311" } },
+        "days": { POST_ID: { "2026-02-01": "1204", "2026-02-02": "311" } },
     });
     relay(
         Endpoint::Historical,
         "historical",
-        "Numbers of up to 28 days of the past, of up to 25 posts",
+        "Get up to 28 days of the past of up to 25 posts",
         example,
         answer,
     )
-    .about("Always signed as the posts' author, whom `Countersign-Account` names.")
+    .about("X's own endpoint, always signed as the posts' author, named by `Countersign-Account`: every post has to be that account's.\n\nAt most 25 posts, 28 days and 3 groupings, of which one may nest all four levels: by post and engagement type in either order, then by day and hour. X has numbers of about the last year.")
 }
 
-/// An endpoint of the upstream's own.
+/// One of X's own endpoints.
 fn relay(
     endpoint: Endpoint,
     id: &'static str,
@@ -90,27 +91,27 @@ fn relay(
         .takes(Parameter {
             name: "Countersign-Account",
             place: ParameterIn::Header,
-            about: "Whose token signs, where the author's is needed: a user id or `@screen_name`. A key that is limited to one account needs no header.",
-            schema: text("").pattern(Some("^([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})$")).into(),
+            about: "The account that signs calls that need the author's token: a user id or `@screen_name`. Not required with a key that is limited to one account.",
+            schema: named("AccountRef").into(),
             example: "@alice".into(),
         })
         .takes(Parameter {
             name: "Countersign-Auth",
             place: ParameterIn::Header,
-            about: "Overrides the choice of credentials. What cannot work is refused.",
+            about: "Overrides the choice of credentials: `app` (or `app-only`) for the app's, `user` (or `user-context`) for the account's. Combinations that X would refuse are refused with 400.",
             schema: one_of("", ["app", "user", "app-only", "user-context"]).into(),
             example: if endpoint == Endpoint::Totals { "app" } else { "user" }.into(),
         })
         .reads(Content::json(named(request_name(endpoint)), example))
         .answers_with(
             "200",
-            "X's answer, unchanged, with its quota headers (`x-per-minute-*`, `x-per-second-*`, `x-rate-limit-*`) and `Retry-After`.",
+            "X's response, unchanged, with its quota headers (`x-per-minute-*`, `x-per-second-*`, `x-rate-limit-*`) and `Retry-After`.",
             vec![Content::json(named("EngagementAnswer"), answer)],
             RELAYED,
         )
         .answers_with(
             "default",
-            "Any other answer without `Countersign-Error` is X's, unchanged: its status, its body. The gateway's own have the same form, unless `Accept` names `application/problem+json`.",
+            "Any other response without `Countersign-Error` is X's, with its status and body unchanged. The gateway's own errors have the same form unless `Accept` names `application/problem+json`.",
             vec![Content::json(named("UpstreamError"), error)],
             RELAYED,
         )
@@ -121,40 +122,45 @@ fn relay(
 
 fn question() -> Operation {
     let answer = json!({
-        "by_day": { POST: { "2026-02-01": { "impressions": "1204" } } },
+        "by_day": { POST_ID: { "2026-02-01": { "impressions": "1204" } } },
         "start": "2026-01-01T00:00:00Z",
         "end": "2026-03-01T00:00:00Z",
         "countersign": {
             "complete": true,
             "calls": [{
-                "endpoint": "historical", "auth": "user-context", "account": "7588892", "tweet_count": 1,
+                "endpoint": "historical", "auth": "user-context", "account": USER_ID, "tweet_count": 1,
                 "start": "2026-01-01T00:00:00Z", "end": "2026-01-29T00:00:00Z",
                 "status": 200, "attempts": 1, "ms": 214,
             }],
             "missing": [],
         },
     });
-    let lines = "A number a line, beside what it counts. A line of JSON names the grouping, too; the last one has `countersign`, and whoever misses it knows that the answer was cut short.";
+    let rows = "A header, then one row per value: `tweet_id`, `engagement_type`, `day` and `hour`, as far as the groupings have them, and `value`; with several groupings, `grouping` comes first.";
+    let lines = "One JSON object per value, sent as results arrive: `grouping`, its keys, and `value`. The last line has `countersign`; if it is missing, the response was cut short.";
     let csv =
-        "tweet_id,engagement_type,day,value\n1560000000000000000,impressions,2026-02-01,1204\n";
-    let ndjson = "{\"grouping\":\"by_day\",\"tweet_id\":\"1560000000000000000\",\"engagement_type\":\"impressions\",\"day\":\"2026-02-01\",\"value\":1204}\n{\"countersign\":{\"complete\":true,\"calls\":[],\"missing\":[]}}\n";
-    operation(HttpMethod::Post, "/v1/engagement", "engagement", "One question of any size")
-        .about("Any number of posts of any authors, any time, public and private numbers: as few calls to X as that takes, side by side, put together in one answer. `countersign` says which calls were made and what is missing, and why. `Accept` decides between JSON, CSV and a line of JSON for each number.")
+        format!("tweet_id,engagement_type,day,value\n{POST_ID},impressions,2026-02-01,1204\n");
+    let ndjson = format!(
+        r#"{{"grouping":"by_day","tweet_id":"{POST_ID}","engagement_type":"impressions","day":"2026-02-01","value":1204}}
+{{"countersign":{{"complete":true,"calls":[],"missing":[]}}}}
+"#
+    );
+    operation(HttpMethod::Post, "/v1/engagement", "engagement", "Ask one question of any size")
+        .about("Any number of posts by any authors, any period, public and private engagement types. The gateway makes as few calls to X as possible, in parallel, and merges the results into one response. Its member `countersign` lists the calls that were made, what is missing, and why (see `MissingReason`). If there are no results at all, the response is the problem `nothing_answered`.\n\nLimits, each a setting of the gateway with this default: 10,000 posts (`limits.question_posts`), 365 days (`limits.question_days`), 2,000,000 values (`limits.question_numbers`), 8 questions of one key at the same time (`limits.key_questions`; more wait), and 30 seconds (`limits.request_deadline`). 3 groupings, as at X.\n\nThe response is JSON unless `Accept` asks for `text/csv` or `application/x-ndjson`.")
         .takes(Parameter {
             name: "Countersign-Deadline",
             place: ParameterIn::Header,
-            about: "How long you wait. What has not come by then is missing from the answer.",
+            about: "How long you are willing to wait, at most `limits.request_deadline`. Results that have not arrived by then are missing from the response.",
             schema: named("Duration").into(),
             example: "20s".into(),
         })
         .reads(Content::json(named("Question"), question_example()))
         .answers_with(
             "200",
-            "What could be had.",
+            "The results. `Countersign-Complete` says whether all of them are there.",
             vec![
                 Content::json(named("QuestionAnswer"), answer),
-                Content::text("text/csv", text(lines), csv),
-                Content::text("application/x-ndjson", text(lines), ndjson),
+                Content::text("text/csv", text(rows), &csv),
+                Content::text("application/x-ndjson", text(lines), &ndjson),
             ],
             &["RequestId", "Complete", "Missing"],
         )
@@ -167,17 +173,17 @@ fn question() -> Operation {
 fn plan() -> Operation {
     let answer = json!({
         "calls": [{
-            "endpoint": "historical", "auth": "user-context", "account": "7588892", "tweet_count": 1,
+            "endpoint": "historical", "auth": "user-context", "account": USER_ID, "tweet_count": 1,
             "start": "2026-01-01T00:00:00Z", "end": "2026-01-29T00:00:00Z",
-            "tweet_ids": [POST], "engagement_types": ["impressions"], "probe": false,
+            "tweet_ids": [POST_ID], "engagement_types": ["impressions"], "probe": false,
         }],
         "missing": [],
         "cost": { "calls": { "app-only": 0, "user-context": 1 }, "accounts": 1, "new_accounts": 0 },
     });
-    operation(HttpMethod::Post, "/v1/engagement/plan", "plan", "What a question would cost")
-        .about("Takes the same body, makes no call, and answers with those that would be made.")
+    operation(HttpMethod::Post, "/v1/engagement/plan", "plan", "Plan a question without asking it")
+        .about("Takes the body of a question, makes no calls, and answers with those that the question would make and what they would cost: first look-ups of the posts' authors, then calls for results.")
         .reads(Content::json(named("Question"), question_example()))
-        .gives("200", "The calls.", named("Plan"), answer)
+        .gives("200", "The calls, what will be missing, and the cost.", named("Plan"), answer)
         .refuses(problems::of_bodies())
         .refuses(problems::of_requests())
         .refuses(problems::of_plans())
@@ -185,7 +191,7 @@ fn plan() -> Operation {
 
 fn question_example() -> Value {
     json!({
-        "tweet_ids": [POST],
+        "tweet_ids": [POST_ID],
         "engagement_types": ["impressions"],
         "window": { "start": "2026-01-01", "end": "2026-03-01" },
         "groupings": { "by_day": { "group_by": ["tweet.id", "engagement.day", "engagement.type"] } },
@@ -194,13 +200,13 @@ fn question_example() -> Value {
 }
 
 fn link() -> Operation {
-    operators::link_to_make(operation(
+    creates_link(operation(
         HttpMethod::Post,
         "/v1/links",
         "create_link",
-        "Invite a user to connect an account",
+        "Create a link for connecting an account",
     ))
-    .about("For keys that were made with the right to: a one-time link, shown this once, by which a user connects an account in a browser. The app is the key's, and a key that is limited to accounts names one of them as `user_id`.")
+    .about("Creates a one-time link with which a user connects an account in a browser. Its URL is shown only once. The key must be allowed to create links; the app is the key's own, and a key that is limited to some accounts must name one of them as `user_id`.")
     .refuses(problems::of_links())
 }
 

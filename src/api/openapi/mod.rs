@@ -1,15 +1,20 @@
-//! What can be asked over HTTP, told to programs (`/openapi.json`, OpenAPI 3.1) and to people (`/docs`).
+//! The description of the HTTP API, a document for each listener: for programs at `/openapi.json` (OpenAPI 3.1), and
+//! what `/docs` shows to people.
 //!
-//! Each operation stands in `callers`, `operators` or `probes`; shapes come from the wire's own types, problems from
-//! those that are really answered.
+//! Operators' operations are described beside their handlers, the others in `callers` and `probes`. Schemas come from the
+//! types in `wire`, and problems are built by the code that answers with them.
 
+pub(crate) mod audience;
 mod callers;
+pub(crate) mod examples;
+pub(crate) mod for_operators;
 pub(crate) mod operation;
-mod operators;
 mod probes;
 mod problem_schemas;
 pub(crate) mod problems;
-mod schemas;
+mod references;
+pub(crate) mod schemas;
+pub(crate) mod shape;
 
 use std::sync::LazyLock;
 
@@ -18,90 +23,140 @@ use axum::response::Response;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{
-    Components, InfoBuilder, License, OpenApi, OpenApiBuilder, Paths, ServerBuilder,
+    Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, ServerBuilder,
 };
 
-use crate::api::openapi::operation::{Audience, Operation};
+pub use crate::api::openapi::audience::Api;
+pub use crate::api::openapi::examples::use_examples_of;
+
+use crate::api::openapi::audience::Audience;
+use crate::api::openapi::operation::Operation;
 use crate::api::openapi::problems::Sample;
+use crate::api::operators;
 use crate::model::key::Kind;
 use crate::web::fixed::Fixed;
 
-const ABOUT: &str = "Countersign holds the credentials for X's enterprise Engagement API, and signs each call with the right ones.\n\nAn answer with the header `Countersign-Error` is the gateway's own; any other is X's. The gateway's own are problems (RFC 9457), but on X's own paths they have X's form unless `Accept` names `application/problem+json`. Whatever is not described here is answered with 404 `not_found` or 405 `method_not_allowed`. All answers come gzipped to those who ask for it.";
-
-/// The description, indented.
-static TEXT: LazyLock<String> =
-    LazyLock::new(|| serde_json::to_string_pretty(&description()).unwrap_or_default());
-static DOCUMENT: LazyLock<Fixed> = LazyLock::new(|| Fixed::new("application/json", text()));
-
-/// The description as it is served.
-pub fn text() -> &'static str {
-    &TEXT
+/// The document of one API.
+struct Document {
+    /// Indented JSON.
+    text: String,
+    served: Fixed,
 }
 
-pub(crate) async fn document(headers: HeaderMap) -> Response {
-    DOCUMENT.answer(&headers)
-}
+static CALLERS: LazyLock<Document> = LazyLock::new(|| Document::of(Api::Callers));
+static OPERATORS: LazyLock<Document> = LazyLock::new(|| Document::of(Api::Operators));
 
-pub(crate) fn operations() -> Vec<Operation> {
-    [callers::operations(), operators::operations(), probes::operations()]
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
-/// What is told of paths and methods that are not described.
-pub(crate) fn strangers() -> Vec<Sample> {
-    problems::of_strangers()
-}
-
-pub(crate) fn description() -> OpenApi {
-    let operations = operations();
-    let mut paths = Paths::new();
-    for it in &operations {
-        paths.add_path_operation(it.path, vec![it.method.clone()], it.written());
+impl Document {
+    fn of(api: Api) -> Document {
+        let text = serde_json::to_string_pretty(&description(api)).unwrap_or_default();
+        let text = examples::localized(&text);
+        Document { served: Fixed::new("application/json", &text), text }
     }
-    let info = InfoBuilder::new()
-        .title("Countersign")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(ABOUT))
-        .license(Some(License::new(env!("CARGO_PKG_LICENSE"))));
-    let server = |it: Audience| {
-        let url = it.servers().first().copied().unwrap_or_default();
-        ServerBuilder::new().url(url).description(Some(it.about())).build()
-    };
-    let tag = |it: Audience| TagBuilder::new().name(it.tag()).description(Some(it.about())).build();
-    OpenApiBuilder::new()
-        .info(info.build())
-        .servers(Some([Audience::Callers, Audience::Operators].map(server)))
-        .tags(Some([Audience::Callers, Audience::Operators, Audience::Anybody].map(tag)))
-        .paths(paths)
-        .components(Some(components(&operations)))
-        .build()
 }
 
-fn components(operations: &[Operation]) -> Components {
+fn document_of(api: Api) -> &'static Document {
+    match api {
+        Api::Callers => &CALLERS,
+        Api::Operators => &OPERATORS,
+    }
+}
+
+/// The document of an API as it is served.
+pub fn text(api: Api) -> &'static str {
+    &document_of(api).text
+}
+
+pub(crate) fn document(api: Api, headers: &HeaderMap) -> Response {
+    document_of(api).served.answer(headers)
+}
+
+pub(crate) fn operations(api: Api) -> Vec<Operation> {
+    let all = [
+        callers::operations(),
+        operators::overview::operations(),
+        operators::apps::operations(),
+        operators::accounts::operations(),
+        operators::keys::operations(),
+        operators::links::operations(),
+        operators::webhooks::operations(),
+        operators::calls::operations(),
+        operators::usage::operations(),
+        operators::audit::operations(),
+        probes::operations(),
+    ];
+    all.into_iter().flatten().filter(|operation| operation.audience.is_served_by(api)).collect()
+}
+
+/// The problems of requests that match no operation.
+pub(crate) fn problems_elsewhere() -> Vec<Sample> {
+    problems::of_unknown_routes()
+}
+
+pub(crate) fn description(api: Api) -> OpenApi {
+    let operations = operations(api);
+    let mut paths = Paths::new();
+    for operation in &operations {
+        let method = vec![operation.method.clone()];
+        paths.add_path_operation(operation.path, method, operation.written());
+    }
+    let license = LicenseBuilder::new().name("MIT").identifier(Some(env!("CARGO_PKG_LICENSE")));
+    let info = InfoBuilder::new()
+        .title(api.title())
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(api.about()))
+        .license(Some(license.build()));
+    let audiences = match api {
+        Api::Callers => [Audience::Callers, Audience::Anyone],
+        Api::Operators => [Audience::Operators, Audience::Anyone],
+    };
+    let tag = |audience: Audience| {
+        TagBuilder::new().name(audience.tag()).description(Some(audience.about())).build()
+    };
+    let server = ServerBuilder::new().url("/").description(Some("The listener that serves this."));
+    let mut document = OpenApiBuilder::new()
+        .info(info.build())
+        .servers(Some([server.build()]))
+        .tags(Some(audiences.map(tag)))
+        .paths(paths)
+        .components(Some(components(api, &operations)))
+        .build();
+    references::drop_unused(&mut document);
+    document
+}
+
+fn components(api: Api, operations: &[Operation]) -> Components {
     let mut samples: Vec<Sample> =
-        operations.iter().flat_map(|it| it.problems.iter().cloned()).collect();
-    samples.extend(strangers());
+        operations.iter().flat_map(|operation| operation.problems.iter().cloned()).collect();
+    samples.extend(problems_elsewhere());
     let mut components = Components::new();
+    for operation in operations {
+        for content in operation.answers.iter().flat_map(|answer| &answer.contents) {
+            let brought = content.components.iter().cloned();
+            components.schemas.extend(brought.map(|(name, schema)| (name, schemas::whole(schema))));
+        }
+        let read = operation.body.iter().flat_map(|body| &body.content.components);
+        components.schemas.extend(read.cloned());
+    }
     components.schemas.extend(schemas::all());
     components.schemas.extend(problem_schemas::schemas(&samples));
     components.examples.extend(problems::examples(&samples));
-    components
-        .headers
-        .extend(problems::header_components().map(|(name, it)| (name.to_owned(), it.into())));
-    for (audience, kind) in [(Audience::Callers, Kind::Caller), (Audience::Operators, Kind::Admin)]
-    {
-        for (name, scheme) in audience.schemes().iter().zip(schemes(kind)) {
-            components.add_security_scheme(*name, scheme);
-        }
+    components.headers.extend(
+        problems::header_components().map(|(name, header)| (name.to_owned(), header.into())),
+    );
+    let audience = match api {
+        Api::Callers => Audience::Callers,
+        Api::Operators => Audience::Operators,
+    };
+    for (name, scheme) in audience.schemes().iter().zip(schemes(api.kind())) {
+        components.add_security_scheme(*name, scheme);
     }
     components
 }
 
-/// The two headers that a key may stand in.
+/// The two headers in which a key may be sent.
 fn schemes(kind: Kind) -> [SecurityScheme; 2] {
-    let about = format!("A key of the kind `{}`: `{}…`.", kind.name(), kind.prefix());
+    let article = if kind == Kind::Admin { "An" } else { "A" };
+    let about = format!("{article} {} key: `{}…`.", kind.name(), kind.prefix());
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(&about));
     [
         SecurityScheme::Http(bearer.build()),

@@ -1,28 +1,19 @@
-//! One thing that can be asked of a gateway, as the description and the page tell of it.
+//! One operation of the HTTP API, as the description and the page show it.
 
 use serde_json::Value;
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{OperationBuilder, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{
-    ContentBuilder, HttpMethod, RefOr, Required, ResponseBuilder, Schema, ServerBuilder, path,
-};
+use utoipa::openapi::{ContentBuilder, HttpMethod, RefOr, Required, ResponseBuilder, Schema, path};
 
+use crate::api::openapi::audience::Audience;
 use crate::api::openapi::problems;
 use crate::api::openapi::problems::Sample;
+use crate::api::openapi::shape::Shape;
 
-/// Who asks, and with what.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub(crate) enum Audience {
-    /// Services, with a key, on their listener.
-    Callers,
-    /// Operators, with an admin key, on theirs.
-    Operators,
-    /// Whoever watches or reads, on both, with nothing.
-    Anybody,
-    /// The same on the operators' listener alone.
-    Watchers,
-}
+/// The extension of a response that holds its other representations, as `content` would.
+const OTHER_CONTENT: &str = "x-other-content";
 
 /// One path and method.
 pub(crate) struct Operation {
@@ -38,7 +29,7 @@ pub(crate) struct Operation {
     pub(crate) problems: Vec<Sample>,
 }
 
-/// What stands in the path, the query or a header.
+/// A parameter in the path, the query or a header.
 pub(crate) struct Parameter {
     pub(crate) name: &'static str,
     pub(crate) place: ParameterIn,
@@ -52,60 +43,25 @@ pub(crate) struct Body {
     pub(crate) is_required: bool,
 }
 
-/// What a body holds, and one that is.
+/// A representation: its media type, its schema, and an example.
 pub(crate) struct Content {
     pub(crate) media: &'static str,
     pub(crate) schema: RefOr<Schema>,
     pub(crate) example: Value,
+    /// The schema of each line.
+    line: Option<RefOr<Schema>>,
+    /// Those that the schemas refer to.
+    pub(super) components: Vec<(String, RefOr<Schema>)>,
 }
 
-/// A good answer, or with a status of `default` one that the gateway only passes on.
+/// A successful response; or, with the status `default`, one that the gateway only passes on.
 pub(crate) struct Answer {
     pub(crate) status: &'static str,
     pub(crate) about: &'static str,
+    /// The first is what clients get unless their `Accept` asks for another.
     pub(crate) contents: Vec<Content>,
     /// Components by name.
     pub(crate) headers: &'static [&'static str],
-}
-
-impl Audience {
-    pub(crate) const fn tag(self) -> &'static str {
-        match self {
-            Audience::Callers => "callers",
-            Audience::Operators => "operators",
-            Audience::Anybody | Audience::Watchers => "probes",
-        }
-    }
-
-    pub(crate) const fn about(self) -> &'static str {
-        match self {
-            Audience::Callers => "They send a key (`csk_…`) to the listener `server.listen`.",
-            Audience::Operators => {
-                "They send an admin key (`csa_…`) to the listener `admin.listen`."
-            }
-            Audience::Anybody | Audience::Watchers => {
-                "No key is asked for. All but `/metrics` are on both listeners."
-            }
-        }
-    }
-
-    /// Where the listeners are unless the settings say otherwise.
-    pub(crate) const fn servers(self) -> &'static [&'static str] {
-        match self {
-            Audience::Callers => &["http://127.0.0.1:8080"],
-            Audience::Operators | Audience::Watchers => &["http://127.0.0.1:8081"],
-            Audience::Anybody => &["http://127.0.0.1:8080", "http://127.0.0.1:8081"],
-        }
-    }
-
-    /// Either of these opens the door.
-    pub(crate) const fn schemes(self) -> &'static [&'static str] {
-        match self {
-            Audience::Callers => &["caller_key", "caller_key_header"],
-            Audience::Operators => &["admin_key", "admin_key_header"],
-            Audience::Anybody | Audience::Watchers => &[],
-        }
-    }
 }
 
 impl Operation {
@@ -143,7 +99,7 @@ impl Operation {
         Operation { body: Some(Body { content, is_required: true }), ..self }
     }
 
-    /// A body that may be left out.
+    /// An optional body.
     pub(crate) fn may_read(self, content: Content) -> Operation {
         Operation { body: Some(Body { content, is_required: false }), ..self }
     }
@@ -157,12 +113,12 @@ impl Operation {
         self.answers_with(status, about, contents, &["RequestId"])
     }
 
-    /// An answer in JSON.
+    /// Answers in JSON.
     pub(crate) fn gives(
         self,
         status: &'static str,
         about: &'static str,
-        schema: impl Into<RefOr<Schema>>,
+        schema: impl Into<Shape>,
         example: Value,
     ) -> Operation {
         self.answers(status, about, vec![Content::json(schema, example)])
@@ -185,45 +141,44 @@ impl Operation {
     }
 
     pub(crate) fn written(&self) -> path::Operation {
-        let servers =
-            self.audience.servers().iter().map(|it| ServerBuilder::new().url(*it).build());
         let schemes = self.audience.schemes().iter();
-        let securities = schemes.map(|it| SecurityRequirement::new(*it, [""; 0]));
+        let securities = schemes.map(|name| SecurityRequirement::new(*name, [""; 0]));
         let mut written = OperationBuilder::new()
             .tag(self.audience.tag())
             .operation_id(Some(self.id))
             .summary(Some(self.summary))
-            .description(Some(self.about).filter(|it| !it.is_empty()))
-            .servers(Some(servers))
+            .description(Some(self.about).filter(|about| !about.is_empty()))
             .securities(Some(securities))
-            .request_body(self.body.as_ref().map(|it| {
-                let required = if it.is_required { Required::True } else { Required::False };
-                let body = RequestBodyBuilder::new().required(Some(required));
-                body.content(it.content.media, it.content.written()).build()
+            .request_body(self.body.as_ref().map(|body| {
+                let required = if body.is_required { Required::True } else { Required::False };
+                RequestBodyBuilder::new()
+                    .required(Some(required))
+                    .content(body.content.media, body.content.written())
+                    .build()
             }));
-        for it in &self.parameters {
-            written = written.parameter(it.written());
+        for parameter in &self.parameters {
+            written = written.parameter(parameter.written());
         }
         let mut responses = problems::responses(&self.problems);
-        if let Some(relayed) = self.answers.iter().find(|it| it.status == "default") {
+        if let Some(relayed) = self.answers.iter().find(|answer| answer.status == "default") {
             problems::also_as_x(&mut responses);
-            // The upstream may answer with each of these statuses, too.
+            // X may answer with each of these statuses as well.
             for own in responses.values_mut() {
                 let either = relayed.written();
-                own.description.push_str(" Or X's own answer.");
+                own.description.push_str(" Or X's own response, passed on.");
                 own.content.extend(either.content);
                 own.headers.extend(either.headers);
             }
         }
-        for it in &self.answers {
-            let mut answer = it.written();
-            // Where the gateway's own answer has the same status as that one.
-            if let Some(own) = responses.remove(it.status) {
-                answer.description = format!("{} {}", answer.description, own.description);
-                answer.content.extend(own.content);
-                answer.headers.extend(own.headers);
+        for answer in &self.answers {
+            let mut response = answer.written();
+            // A problem of the gateway's own may have the same status, as 503 of /readyz.
+            if let Some(own) = responses.remove(answer.status) {
+                response.description = format!("{} {}", response.description, own.description);
+                response.content.extend(own.content);
+                response.headers.extend(own.headers);
             }
-            responses.insert(it.status.to_owned(), answer);
+            responses.insert(answer.status.to_owned(), response);
         }
         for (status, response) in responses {
             written = written.response(status, response);
@@ -249,33 +204,61 @@ impl Parameter {
 }
 
 impl Content {
-    pub(crate) fn json(schema: impl Into<RefOr<Schema>>, example: Value) -> Content {
-        Content { media: "application/json", schema: schema.into(), example }
+    pub(crate) fn json(schema: impl Into<Shape>, example: Value) -> Content {
+        Content::new("application/json", schema.into(), example)
     }
 
-    pub(crate) fn text(
-        media: &'static str,
-        schema: impl Into<RefOr<Schema>>,
-        example: &str,
-    ) -> Content {
-        Content { media, schema: schema.into(), example: example.into() }
+    fn new(media: &'static str, shape: Shape, example: Value) -> Content {
+        let Shape { schema, components } = shape;
+        Content { media, schema, example, line: None, components }
+    }
+
+    pub(crate) fn text(media: &'static str, schema: impl Into<Shape>, example: &str) -> Content {
+        Content::new(media, schema.into(), example.into())
+    }
+
+    /// Adds the schema of each line.
+    pub(crate) fn of_lines(self, line: Shape) -> Content {
+        Content { line: Some(line.schema), components: line.components, ..self }
     }
 
     fn written(&self) -> utoipa::openapi::Content {
-        let example = Some(self.example.clone());
-        ContentBuilder::new().schema(Some(self.schema.clone())).example(example).build()
+        let line = self.line.as_ref().map(|schema| {
+            let schema = serde_json::to_value(schema).unwrap_or_default();
+            Extensions::from_iter([("x-line-schema", schema)])
+        });
+        ContentBuilder::new()
+            .schema(Some(self.schema.clone()))
+            .example(Some(self.example.clone()))
+            .extensions(line)
+            .build()
     }
 }
 
 impl Answer {
+    /// Only the first representation is `content`: generators make a union of several, and clients then have to take
+    /// every JSON answer for a text that it might be.
     fn written(&self) -> utoipa::openapi::Response {
-        let mut written = ResponseBuilder::new().description(self.about);
-        for it in &self.contents {
-            written = written.content(it.media, it.written());
+        let mut about = self.about.to_owned();
+        let mut written = ResponseBuilder::new();
+        let [first, others @ ..] = &*self.contents else {
+            return written.description(about).build();
+        };
+        written = written.content(first.media, first.written());
+        if !others.is_empty() {
+            let names: Vec<String> =
+                others.iter().map(|content| format!("`{}`", content.media)).collect();
+            about.push_str(&format!(" `Accept` may also ask for {}.", names.join(" or ")));
+            let written_out = |content: &Content| {
+                let value = serde_json::to_value(content.written());
+                (content.media.to_owned(), value.unwrap_or_default())
+            };
+            let others = Value::Object(others.iter().map(written_out).collect());
+            written = written.extensions(Some(Extensions::from_iter([(OTHER_CONTENT, others)])));
         }
         for (name, header) in problems::headers(self.headers) {
             written = written.header_ref(name, header);
         }
-        written.build()
+        written.description(about).build()
     }
 }

@@ -1,5 +1,5 @@
-//! What the gateway answers itself when something is wrong: each problem as the code makes it, so that status, code,
-//! headers and text are those of the answers.
+//! The gateway's own errors: each built by the code that answers with it, so that status, code, headers and text are
+//! the real ones.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,12 +26,12 @@ use crate::web::negotiation::NO_ENCODING;
 use crate::web::problem;
 use crate::web::problem::{Problem, RECONNECT_HEADER};
 
-/// A header's component, its name on the wire, and what it says.
+/// The component of a header, its name on the wire, and its meaning.
 const HEADERS: [(&str, &str, &str); 9] = [
     (
         "RequestId",
         "X-Request-Id",
-        "The `X-Request-Id` of the request if it was short and plain, else a new one. The log has it too.",
+        "The request's own `X-Request-Id` if that is at most 64 plain characters, otherwise a new one. It is also in the gateway's log.",
     ),
     (
         "CountersignAuth",
@@ -41,40 +41,40 @@ const HEADERS: [(&str, &str, &str); 9] = [
     (
         "ServerTiming",
         "Server-Timing",
-        "Milliseconds that X took and that the gateway took: `upstream;dur=81.204, gateway;dur=0.311`.",
+        "Milliseconds spent in X and in the gateway: `upstream;dur=81.204, gateway;dur=0.311`.",
     ),
     (
         "Complete",
         "Countersign-Complete",
-        "But for lines of JSON: `true`, or `false` where something is missing.",
+        "`true`, or `false` if some results are missing. Not sent with `application/x-ndjson`.",
     ),
     (
         "Missing",
         "Countersign-Missing",
-        "But for lines of JSON: how many posts are missing for each reason, as in `unavailable=3, quota=250`.",
+        "The number of posts missing for each reason, such as `unavailable=3, quota=250`. Not sent with `application/x-ndjson`.",
     ),
     (
         "CountersignError",
         "Countersign-Error",
-        "The problem's `code`. Only answers of the gateway's own have this header: an error without it is X's.",
+        "The problem's `code`. Only the gateway's own responses have this header: an error without it comes from X.",
     ),
-    ("RetryAfter", "Retry-After", "After how many seconds the same may work."),
+    ("RetryAfter", "Retry-After", "Seconds to wait before retrying."),
     (
         "ReconnectUrl",
         "Countersign-Reconnect-Url",
-        "With `account_not_active`, for keys that may make links: where the user connects again.",
+        "With `account_not_active`, for keys that may create links: where the user can connect the account again.",
     ),
     ("Authenticate", "WWW-Authenticate", "`Bearer realm=\"countersign\"`."),
 ];
 
-/// Those that some of the gateway's own answers have.
+/// Headers that only some problems have.
 const SOMETIMES: [(HeaderName, &str); 3] = [
     (RETRY_AFTER, "RetryAfter"),
     (WWW_AUTHENTICATE, "Authenticate"),
     (RECONNECT_HEADER, "ReconnectUrl"),
 ];
 
-/// A problem under the name of its example: the code, or more where one code is met in several forms.
+/// A problem and the name of its example: the code, or more if one code comes in several forms.
 #[derive(Clone)]
 pub(crate) struct Sample {
     pub(crate) name: String,
@@ -93,7 +93,7 @@ impl Sample {
         Sample { name: name.to_owned(), problem }
     }
 
-    /// The body, as an answer has it.
+    /// The body of its response.
     pub(crate) fn body(&self) -> Value {
         serde_json::from_slice(&self.problem.body("4f2a90c1d7e35b68-17")).unwrap_or_default()
     }
@@ -125,7 +125,7 @@ pub(crate) fn of_keys(kind: Kind) -> Vec<Sample> {
     samples
 }
 
-/// Operators' listener goes by its name.
+/// The operators' listener is served only under known names.
 fn of_names(kind: Kind) -> Vec<Sample> {
     match kind {
         Kind::Caller => Vec::new(),
@@ -147,7 +147,7 @@ pub(crate) fn of_requests() -> Vec<Sample> {
     vec![invalid("post_id", Detail::at("/tweet_ids/0", detail))]
 }
 
-/// A body's field that is wrong.
+/// An invalid field of a body.
 pub(crate) fn of_field(pointer: &str, detail: &str) -> Vec<Sample> {
     vec![invalid(pointer.trim_start_matches('/'), Detail::at(pointer, detail))]
 }
@@ -201,42 +201,42 @@ pub(crate) fn of_relay() -> Vec<Sample> {
             retry_after: Duration::from_secs(10),
         }
         .into(),
-        Problem::not_acceptable(NO_ENCODING).into(),
+        Sample::called("not_acceptable_encoding", Problem::not_acceptable(NO_ENCODING)),
     ];
     samples.extend(of_upstream());
     samples
 }
 
-/// Beside those of its body.
+/// Those of questions, in addition to those of bodies.
 pub(crate) fn of_questions() -> Vec<Sample> {
     let detail = "must be a duration above zero such as 20s";
     let mut samples = of_plans();
     samples.push(invalid("deadline", Detail::in_header("Countersign-Deadline", detail)));
-    samples.push(Problem::not_acceptable(NO_FORM).into());
+    samples.push(Sample::called("not_acceptable_type", Problem::not_acceptable(NO_FORM)));
     samples
 }
 
-/// Where an answer has another form than JSON alone.
+/// Those of operations that answer in more than one media type.
 pub(crate) fn of_accepts() -> Vec<Sample> {
-    vec![Problem::not_acceptable(audit_export::NO_FORM).into()]
+    vec![Sample::called("not_acceptable_list", Problem::not_acceptable(audit_export::NO_FORM))]
 }
 
 pub(crate) fn of_plans() -> Vec<Sample> {
     vec![not_allowed("endpoint", "its scope leaves out the endpoint historical")]
 }
 
-/// An app that is named and not there, or not named where there are several.
+/// An unknown app, or none named although several are configured.
 pub(crate) fn of_apps() -> Vec<Sample> {
     of_field("/app", "must name a configured app; these are: demo, main")
 }
 
-/// The same where it is a parameter.
+/// The same for the query parameter.
 pub(crate) fn of_app_parameters() -> Vec<Sample> {
     let detail = "app: several apps are configured; name one of demo, main";
     vec![invalid("app_parameter", Detail::in_query(detail))]
 }
 
-/// Nothing of a question could be had, for each reason.
+/// A question without any results, for each reason.
 pub(crate) fn of_nothing() -> Vec<Sample> {
     let sample = |reason: Reason| {
         let missing = Missing {
@@ -259,7 +259,7 @@ pub(crate) fn of_nothing() -> Vec<Sample> {
     Reason::ALL.map(sample).to_vec()
 }
 
-/// Where a key makes links.
+/// Those of keys that create links.
 pub(crate) fn of_links() -> Vec<Sample> {
     let retry_after = Duration::from_hours(12);
     vec![
@@ -282,8 +282,8 @@ pub(crate) fn already_exists(name: &str, what: &str) -> Sample {
     Sample::called(&format!("already_exists_{name}"), problem)
 }
 
-/// What any path and method may meet that is not in the description.
-pub(crate) fn of_strangers() -> Vec<Sample> {
+/// Paths and methods that are not described.
+pub(crate) fn of_unknown_routes() -> Vec<Sample> {
     let (here, elsewhere) =
         (Uri::from_static("/v1/engagement"), Uri::from_static("/v2/engagement"));
     let offered = "the engagement endpoints are …";
@@ -298,7 +298,7 @@ fn invalid(name: &str, detail: Detail) -> Sample {
     Sample::called(&name, Problem::invalid(vec![detail]))
 }
 
-/// The answers that these make, by status.
+/// The responses with these problems, by status.
 pub(crate) fn responses(samples: &[Sample]) -> BTreeMap<String, Response> {
     let mut by_status: BTreeMap<u16, Vec<&Sample>> = BTreeMap::new();
     for sample in samples {
@@ -309,13 +309,13 @@ pub(crate) fn responses(samples: &[Sample]) -> BTreeMap<String, Response> {
     by_status.into_iter().map(response).collect()
 }
 
-/// On X's own paths: what is answered with other statuses unless the client accepts problems by name.
+/// On X's own paths: problems have another status unless the client accepts problem documents by name.
 pub(crate) fn also_as_x(responses: &mut BTreeMap<String, Response>) {
     for (status, as_x) in [("409", "403"), ("415", "400")] {
         let Some(problem) = responses.get(status).cloned() else { continue };
         if let Some(response) = responses.get_mut(as_x) {
             response.description = format!(
-                "{} In X's form also {status}: {}",
+                "{} In X's form, also instead of {status}: {}",
                 response.description, problem.description
             );
             response.headers.extend(problem.headers);
@@ -327,9 +327,9 @@ fn response(samples: &[&Sample]) -> Response {
     let mut about: Vec<String> = Vec::new();
     let mut sent = vec!["RequestId", "CountersignError"];
     for sample in samples {
-        let told = format!("`{}`: {}.", sample.problem.code(), sample.problem.words().0);
-        if !about.contains(&told) {
-            about.push(told);
+        let line = format!("`{}`: {}.", sample.problem.code(), sample.problem.words().0);
+        if !about.contains(&line) {
+            about.push(line);
         }
         let response = sample.problem.clone().into_response();
         for (header, component) in SOMETIMES {
@@ -338,9 +338,9 @@ fn response(samples: &[&Sample]) -> Response {
             }
         }
     }
-    let examples = samples.iter().map(|it| {
-        let reference = format!("#/components/examples/{}", it.name);
-        (it.name.clone(), RefOr::Ref(Ref::new(reference)))
+    let examples = samples.iter().map(|sample| {
+        let reference = format!("#/components/examples/{}", sample.name);
+        (sample.name.clone(), RefOr::Ref(Ref::new(reference)))
     });
     let content = ContentBuilder::new().schema(Some(named("Problem"))).examples_from_iter(examples);
     let mut written = ResponseBuilder::new()
@@ -352,12 +352,12 @@ fn response(samples: &[&Sample]) -> Response {
     written.build()
 }
 
-/// These components by their names on the wire.
+/// References to these components, by their names on the wire.
 pub(crate) fn headers(components: &[&str]) -> impl Iterator<Item = (&'static str, Ref)> {
     HEADERS
         .iter()
-        .filter(|it| components.contains(&it.0))
-        .map(|it| (it.1, Ref::new(format!("#/components/headers/{}", it.0))))
+        .filter(|(component, ..)| components.contains(component))
+        .map(|(component, name, _)| (*name, Ref::new(format!("#/components/headers/{component}"))))
 }
 
 pub(crate) fn header_components() -> impl Iterator<Item = (&'static str, Header)> {
@@ -368,13 +368,14 @@ pub(crate) fn header_components() -> impl Iterator<Item = (&'static str, Header)
     })
 }
 
-/// Each example once.
+/// The examples, by name.
 pub(crate) fn examples(
     samples: &[Sample],
 ) -> BTreeMap<String, RefOr<utoipa::openapi::example::Example>> {
-    let example = |it: &Sample| {
-        let example = ExampleBuilder::new().summary(it.problem.words().0).value(Some(it.body()));
-        (it.name.clone(), RefOr::T(example.build()))
+    let example = |sample: &Sample| {
+        let (title, _) = sample.problem.words();
+        let example = ExampleBuilder::new().summary(title).value(Some(sample.body()));
+        (sample.name.clone(), RefOr::T(example.build()))
     };
     samples.iter().map(example).collect()
 }

@@ -1,36 +1,26 @@
-//! The components: shapes of the wire as they are derived there, and those of requests that are read by hand.
+//! The schemas among the components: those derived from types in `wire`, and those of bodies that are read by hand.
 
 use std::collections::BTreeMap;
 
 use utoipa::openapi::schema::{
-    AdditionalProperties, AnyOfBuilder, ArrayBuilder, ObjectBuilder, Type,
+    AdditionalProperties, AnyOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type,
 };
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
-use crate::wire::audit::Entry;
-use crate::wire::call::Call as RecentCall;
-use crate::wire::overview::{AccountsByState, AccountsUsed, CallsOfHour, Latency, Overview};
 use crate::wire::question::{
     Asks, CallToMake, Cost, MadeCall, Missing, MissingWindow, Plan, Report, Went,
 };
+use crate::wire::schema;
 use crate::wire::schema::{
-    Called, Credentials, DeliveryState, Duration, EngagementType, EventType, GivenAccount,
-    GivenPostId, GivenUserId, MissingReason, Outcome, PostId, Role, State, Time, Url, UserId,
-    one_of, text,
+    AccountRef, Called, Credentials, DeliveryState, Duration, EngagementType, EventType, Role,
+    MissingReason, Outcome, PostId, State, Time, Url, UserId, one_of, text,
 };
-use crate::wire::usage::{Gap, Usage, UsageLine, UsedAccounts};
-use crate::wire::webhook::{
-    Delivery, ListedWebhook, NewWebhook, Rotation, Tested, Webhook, WebhookSecret,
-};
-use crate::wire::{
-    Account, App, CreatedKey, CreatedLink, ImportLine, Key, Link, NewKey, NewLink, SeenAccount,
-    schema,
-};
+use crate::wire::usage::UsageLine;
 
-/// All but those of problems.
+/// All schemas except those of problems and those that operations bring along.
 pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
     let mut all = BTreeMap::new();
     macro_rules! add {
@@ -38,21 +28,19 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
             all.insert(<$type as ToSchema>::name().into_owned(), $how(<$type>::schema()));
         )*};
     }
-    add!(whole; Account SeenAccount Key CreatedKey CreatedLink Link App Entry Webhook ListedWebhook WebhookSecret Tested Delivery);
     add!(whole; Report Plan Cost MadeCall Went CallToMake Asks Missing MissingWindow);
-    add!(whole; RecentCall Usage UsedAccounts Gap);
-    add!(whole; Overview AccountsByState CallsOfHour Latency AccountsUsed);
     add!(as_is; UsageLine Outcome);
-    add!(as_is; NewKey NewLink ImportLine NewWebhook Rotation);
     add!(as_is; State schema::Endpoint Called EngagementType Credentials Role MissingReason EventType DeliveryState);
-    add!(as_is; UserId PostId Time Url Duration GivenUserId GivenPostId GivenAccount);
+    add!(as_is; UserId PostId Time Url Duration AccountRef);
     all.insert("Numbers".to_owned(), numbers());
     all.insert("EngagementAnswer".to_owned(), engagement_answer(ObjectBuilder::new()));
     let report = ObjectBuilder::new().property("countersign", named("Report"));
     all.insert("QuestionAnswer".to_owned(), engagement_answer(report.required("countersign")));
     for endpoint in Endpoint::ALL {
         all.insert(request_name(endpoint).to_owned(), request(endpoint));
+        all.insert(grouping_name(endpoint).to_owned(), grouping(endpoint));
     }
+    all.insert("TimeRange".to_owned(), time_range());
     all.insert("Question".to_owned(), question());
     all.insert("UpstreamError".to_owned(), upstream_error());
     all.insert("Verified".to_owned(), verified());
@@ -63,22 +51,22 @@ fn as_is(schema: RefOr<Schema>) -> RefOr<Schema> {
     schema
 }
 
-/// An answer has all its members, with `null` where there is nothing to say.
-fn whole(schema: RefOr<Schema>) -> RefOr<Schema> {
+/// Makes every member required: responses have all their members, some of them `null`.
+pub(super) fn whole(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
-        RefOr::T(Schema::Object(mut it)) => {
-            it.required = it.properties.keys().cloned().collect();
-            Schema::Object(it).into()
+        RefOr::T(Schema::Object(mut object)) => {
+            object.required = object.properties.keys().cloned().collect();
+            Schema::Object(object).into()
         }
-        RefOr::T(Schema::AllOf(mut it)) => {
-            it.items = it.items.into_iter().map(whole).collect();
-            Schema::AllOf(it).into()
+        RefOr::T(Schema::AllOf(mut parts)) => {
+            parts.items = parts.items.into_iter().map(whole).collect();
+            Schema::AllOf(parts).into()
         }
         other => other,
     }
 }
 
-/// The component that is the body of an endpoint of the upstream's.
+/// The component for the body of one of X's own endpoints.
 pub(super) fn request_name(endpoint: Endpoint) -> &'static str {
     match endpoint {
         Endpoint::Totals => "TotalsRequest",
@@ -87,18 +75,19 @@ pub(super) fn request_name(endpoint: Endpoint) -> &'static str {
     }
 }
 
+/// The component for a grouping of an endpoint.
+fn grouping_name(endpoint: Endpoint) -> &'static str {
+    if endpoint.has_time_series() { "Grouping" } else { "TotalsGrouping" }
+}
+
 fn request(endpoint: Endpoint) -> RefOr<Schema> {
     let mut request = ObjectBuilder::new()
-        .property(
-            "tweet_ids",
-            list("GivenPostId", 1)
-                .description(Some("Ids of posts."))
-                .max_items(Some(endpoint.max_posts())),
-        )
+        .property("tweet_ids", post_ids().max_items(Some(endpoint.max_posts())))
         .property("engagement_types", list_of(engagement_types(endpoint), 1))
         .property("groupings", groupings(endpoint));
     if endpoint == Endpoint::Historical {
-        let time = "`2026-01-31`, or `2026-01-31T13:00:00Z`; at most 28 days lie between the two.";
+        let time =
+            "`2026-01-31` or `2026-01-31T13:00:00Z`. `start` and `end` are at most 28 days apart.";
         request = request.property("start", text(time)).property("end", text(time));
     }
     for name in ["tweet_ids", "engagement_types", "groupings"] {
@@ -108,73 +97,88 @@ fn request(endpoint: Endpoint) -> RefOr<Schema> {
 }
 
 fn question() -> RefOr<Schema> {
-    let time = "`2026-01-31`, or `2026-01-31T13:00:00Z`.";
-    let range = ObjectBuilder::new()
-        .property("start", text(time))
-        .required("start")
-        .property("end", text(time))
-        .required("end");
-    let window = AnyOfBuilder::new()
-        .description(Some("What time: `totals` is all of it and the same as nothing, `28hr` the last 28 hours; or a range, as `{\"start\": …, \"end\": …}`."))
+    let window = OneOfBuilder::new()
+        .description(Some("The period: `totals` for all time, which is the default; `28hr` for the last 28 hours; or a range of at most 365 days, `{\"start\": …, \"end\": …}`."))
         .item(one_of("", [Endpoint::Totals, Endpoint::TwentyEightHours].map(Endpoint::name)))
-        .item(closed(range));
+        .item(named("TimeRange"))
+        .item(ObjectBuilder::new().schema_type(Type::Null));
     let owners = ObjectBuilder::new()
-        .description(Some(
-            "Whose posts they are, as far as you know: `{\"<post id>\": \"<user id>\"}`.",
-        ))
-        .additional_properties(Some(named("GivenUserId")));
-    let groupings = groupings(Endpoint::Historical);
+        .schema_type(or_null(Type::Object))
+        .description(Some("The posts' authors, if you know them: `{\"<post id>\": \"<user id>\"}`. Saves look-ups."))
+        .additional_properties(Some(named("UserId")));
+    let accounts = list("AccountRef", 1).schema_type(or_null(Type::Array)).description(Some(
+        "The only accounts whose tokens may be used; defaults to all that the key may use.",
+    ));
+    let groupings = groupings(Endpoint::Historical).schema_type(or_null(Type::Object)).description(
+        Some("How results are nested, as at X: up to 3 groupings by names of your own. Defaults to `by_tweet`, by post and engagement type."),
+    );
     closed(
         ObjectBuilder::new()
-            .property("tweet_ids", list("GivenPostId", 1).description(Some("Ids of posts.")))
+            .property("tweet_ids", post_ids())
             .required("tweet_ids")
             .property("engagement_types", list("EngagementType", 1))
             .required("engagement_types")
             .property("window", window)
             .property("groupings", groupings)
-            .property(
-                "accounts",
-                list("GivenAccount", 1).description(Some(
-                    "The only accounts whose tokens may be tried, by user id or `@screen_name`.",
-                )),
-            )
+            .property("accounts", accounts)
             .property("owners", owners),
     )
 }
 
+fn time_range() -> RefOr<Schema> {
+    let time = "`2026-01-31` or `2026-01-31T13:00:00Z`.";
+    let range = ObjectBuilder::new().property("start", text(time)).property("end", text(time));
+    closed(range.required("start").required("end"))
+}
+
+fn post_ids() -> ArrayBuilder {
+    list("PostId", 1)
+        .description(Some("The posts' ids, as strings. Whole numbers are accepted as well."))
+}
+
 fn engagement_types(endpoint: Endpoint) -> Schema {
-    let served = Metric::ALL.into_iter().filter(|it| it.is_served_by(endpoint));
-    one_of("What is counted.", served.map(Metric::name))
+    let served = Metric::ALL.into_iter().filter(|metric| metric.is_served_by(endpoint));
+    one_of("What is counted; see `EngagementType`.", served.map(Metric::name))
 }
 
 fn groupings(endpoint: Endpoint) -> ObjectBuilder {
-    let levels = GroupBy::ALL.into_iter().filter(|it| !it.is_time() || endpoint.has_time_series());
-    let levels: Vec<&'static str> = levels.map(GroupBy::name).collect();
-    let about = format!(
-        "How the numbers are nested: up to {MAX_GROUPINGS} names of your own, each with `group_by`, a list of `{}`.",
-        levels.join("`, `")
-    );
-    let list = list_of(one_of("A level of nesting.", levels), 1);
-    let grouping = ObjectBuilder::new()
-        .property("group_by", list.max_items(Some(GroupBy::ALL.len())).unique_items(true))
-        .required("group_by");
-    let taken = format!("^(?!({})$)", RESERVED_NAMES.join("|"));
+    let about =
+        format!("How results are nested: up to {MAX_GROUPINGS} groupings by names of your own.");
+    let allowed = format!("^(?!({})$)", RESERVED_NAMES.join("|"));
     ObjectBuilder::new()
         .description(Some(about))
         .min_properties(Some(1))
         .max_properties(Some(MAX_GROUPINGS))
-        .property_names(Some(text("Not a key of the answer.").pattern(Some(taken)).build()))
-        .additional_properties(Some(Schema::from(grouping.build())))
+        .property_names(Some(text("Not a member of the response.").pattern(Some(allowed)).build()))
+        .additional_properties(Some(named(grouping_name(endpoint))))
 }
 
-/// What the upstream answers, and `more`.
+fn grouping(endpoint: Endpoint) -> RefOr<Schema> {
+    let levels =
+        GroupBy::ALL.into_iter().filter(|level| !level.is_time() || endpoint.has_time_series());
+    let levels = list_of(one_of("A level of nesting.", levels.map(GroupBy::name)), 1)
+        .description(Some("The levels, outermost first."))
+        .max_items(Some(GroupBy::ALL.len()))
+        .unique_items(true);
+    object(ObjectBuilder::new().property("group_by", levels).required("group_by"))
+}
+
+/// A type or `null`.
+fn or_null(kind: Type) -> SchemaType {
+    SchemaType::from_iter([kind, Type::Null])
+}
+
+/// X's response, with these members more.
 fn engagement_answer(more: ObjectBuilder) -> RefOr<Schema> {
     let [start, end, errors, lists @ ..] = RESERVED_NAMES;
     let mut answer = more
-        .description(Some("The groupings by the names that they have in the request."))
+        .description(Some("The results of each grouping, by its name in the request."))
         .property(start, named("Time"))
         .property(end, named("Time"))
-        .property(errors, list_of(text("What is missing, in X's words.").build(), 0))
+        .property(
+            errors,
+            list_of(text("A part of the results that is missing, in X's words.").build(), 0),
+        )
         .additional_properties(Some(named("Numbers")));
     for name in lists {
         answer = answer.property(name, list("PostId", 0));
@@ -182,14 +186,14 @@ fn engagement_answer(more: ObjectBuilder) -> RefOr<Schema> {
     object(answer)
 }
 
+/// The recursion is in a member of a named object: generators follow it there, and drop a union that names itself.
 fn numbers() -> RefOr<Schema> {
-    let leaf = text("A count.").pattern(Some("^-?[0-9]+$"));
-    let nested = ObjectBuilder::new().additional_properties(Some(named("Numbers")));
-    let numbers = AnyOfBuilder::new()
-        .description(Some("Level by level as `group_by` says: by post, type, day or hour."))
-        .item(leaf)
-        .item(nested);
-    Schema::from(numbers.build()).into()
+    let count = text("A count, as a decimal number.").pattern(Some("^-?[0-9]+$"));
+    let value = AnyOfBuilder::new().item(count).item(named("Numbers"));
+    let numbers = ObjectBuilder::new()
+        .description(Some("One level of `group_by`, with counts or the next level: by post, engagement type, day or hour."))
+        .additional_properties(Some(Schema::from(value.build())));
+    object(numbers)
 }
 
 fn upstream_error() -> RefOr<Schema> {
@@ -199,10 +203,8 @@ fn upstream_error() -> RefOr<Schema> {
     let error = AnyOfBuilder::new().item(text("In X's words.")).item(coded);
     let errors = ArrayBuilder::new().items(error);
     let [_, _, _, lists @ ..] = RESERVED_NAMES;
-    let told = ObjectBuilder::new()
-        .description(Some("What X says, as it says it."))
-        .property("errors", errors);
-    object(lists.into_iter().fold(told, |it, name| it.property(name, list("PostId", 0))))
+    let error = ObjectBuilder::new().description(Some("X's own error.")).property("errors", errors);
+    object(lists.into_iter().fold(error, |error, name| error.property(name, list("PostId", 0))))
 }
 
 /// See `wire::verified`.
@@ -212,41 +214,43 @@ fn verified() -> RefOr<Schema> {
         .property("works", yes())
         .required("works")
         .property("state", named("State"))
-        .property("screen_name", text("As X has it now."))
+        .property("screen_name", text("The current screen name."))
         .property("protected", yes())
-        .property("reason", text("Why it cannot be said: the fault is not the account's."));
+        .property(
+            "reason",
+            text("Why the token could not be checked; the fault is not the account's."),
+        );
     closed(verified)
 }
 
-/// A part of a listing; `next` is the parameter of that name of the next part.
+/// A page of a list, with the value of the parameter `next` for the following page.
 pub(super) fn page(name: &str, item: &str, next: &str, kind: Type) -> RefOr<Schema> {
-    let about = format!("The `{next}` of the next page; `null` on the last.");
-    let kinds = utoipa::openapi::schema::SchemaType::from_iter([kind, Type::Null]);
-    let next = ObjectBuilder::new().schema_type(kinds).description(Some(about));
+    let about = format!("The value of `{next}` for the next page; `null` on the last page.");
+    let next = ObjectBuilder::new().schema_type(or_null(kind)).description(Some(about));
     let page = ObjectBuilder::new().property(name, list(item, 0)).required(name);
     closed(page.property("next", next).required("next"))
 }
 
-/// A whole listing.
+/// A list without pages.
 pub(super) fn listing(name: &str, item: &str) -> RefOr<Schema> {
     closed(ObjectBuilder::new().property(name, list(item, 0)).required(name))
 }
 
-pub(super) fn object(it: ObjectBuilder) -> RefOr<Schema> {
-    Schema::from(it.build()).into()
+pub(super) fn object(object: ObjectBuilder) -> RefOr<Schema> {
+    Schema::from(object.build()).into()
 }
 
-/// Without any other member.
-pub(super) fn closed(it: ObjectBuilder) -> RefOr<Schema> {
-    object(it.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false))))
+/// An object without any other members.
+pub(crate) fn closed(members: ObjectBuilder) -> RefOr<Schema> {
+    object(members.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false))))
 }
 
 fn list(item: &str, least: usize) -> ArrayBuilder {
-    ArrayBuilder::new().items(named(item)).min_items(Some(least).filter(|it| *it > 0))
+    ArrayBuilder::new().items(named(item)).min_items((least > 0).then_some(least))
 }
 
 fn list_of(item: impl Into<Schema>, least: usize) -> ArrayBuilder {
-    ArrayBuilder::new().items(RefOr::T(item.into())).min_items(Some(least).filter(|it| *it > 0))
+    ArrayBuilder::new().items(RefOr::T(item.into())).min_items((least > 0).then_some(least))
 }
 
 /// A schema among the components, by its name.

@@ -6,7 +6,15 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::openapi::HttpMethod;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use crate::api::openapi::examples::USER_ID;
+use crate::api::openapi::for_operators::{after, in_path, limit, of_app, operation, query, with};
+use crate::api::openapi::operation::{Content, Operation};
+use crate::api::openapi::problems;
+use crate::api::openapi::schemas::{closed, named};
+use crate::api::openapi::shape::{page_of, shape};
 use crate::api::operators::Actor;
 use crate::gateway::{self, AccountFilter, Detail, read_aside};
 use crate::model::{AccountState, UserId};
@@ -15,7 +23,8 @@ use crate::web::extract::{Limit, MOST_BYTES, OfApp, Path, Query, account_ref, pa
 use crate::web::host::Host;
 use crate::web::problem::Problem;
 use crate::wire;
-use crate::wire::{Account, SeenAccount, read_imports};
+use crate::wire::schema::{one_of, text};
+use crate::wire::{Account, ImportLine, SeenAccount, read_imports};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +34,11 @@ pub(crate) struct ListQuery {
     after: Option<String>,
     #[serde(default)]
     limit: Limit,
+}
+
+/// The descriptions of this file's handlers.
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![describe_list(), describe_import(), describe_show(), describe_verify(), describe_remove()]
 }
 
 /// Accounts by app and user id; `next` is the `after` of the next page.
@@ -37,6 +51,24 @@ pub(crate) async fn list(
     let place =
         |it: &gateway::AccountWithLastCall| format!("{}/{}", it.account.app, it.account.user_id);
     Ok(page::<_, SeenAccount, _>("accounts", accounts, &asked.limit, place))
+}
+
+fn describe_list() -> Operation {
+    let states = one_of("", AccountState::ALL.map(AccountState::name));
+    let listed = json!({ "accounts": [account_example_with_last_calls()], "next": null });
+    operation(HttpMethod::Get, "/admin/v1/accounts", "list_accounts", "List connected accounts")
+        .takes(query("app", "Only accounts of this app.", text("").into(), "demo".into()))
+        .takes(query("state", "Only accounts in this state.", states.into(), "active".into()))
+        .takes(after(&format!("demo/{USER_ID}")))
+        .takes(limit())
+        .gives(
+            "200",
+            "The accounts, by app and user id.",
+            page_of::<SeenAccount>("accounts", "after", Type::String),
+            listed,
+        )
+        .refuses(problems::of_queries())
+        .refuses(problems::of_app_parameters())
 }
 
 /// Stores the accounts of a body of JSON lines, all or none.
@@ -63,6 +95,24 @@ pub(crate) async fn import(
     Ok((StatusCode::CREATED, Json(json!({ "imported": imported }))).into_response())
 }
 
+fn describe_import() -> Operation {
+    let line = json!({
+        "user_id": USER_ID, "screen_name": "alice",
+        "access_token": format!("{USER_ID}-token"), "access_token_secret": "secret",
+    });
+    let lines = text("One JSON object per line, each an `ImportLine`.");
+    let count = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+    let imported = ObjectBuilder::new().property("imported", count).required("imported");
+    operation(HttpMethod::Post, "/admin/v1/accounts", "import_accounts", "Import access tokens")
+        .about("One JSON object per line with the strings `user_id`, `screen_name`, `access_token` and `access_token_secret`. Either all accounts are stored or none. The token of an account that is already stored is replaced.")
+        .takes(of_app())
+        .reads(Content::text("application/x-ndjson", lines, &format!("{line}\n")).of_lines(shape::<ImportLine>()))
+        .gives("201", "All accounts are stored.", closed(imported), json!({ "imported": 1 }))
+        .refuses(problems::of_bodies())
+        .refuses(problems::of_lines())
+        .refuses(problems::of_app_parameters())
+}
+
 pub(crate) async fn show(
     State(host): State<Host>,
     Path(account): Path,
@@ -70,6 +120,16 @@ pub(crate) async fn show(
 ) -> Result<Json<SeenAccount>, Problem> {
     let account = account_ref(&account)?;
     Ok(Json(host.gateway().get_account_with_last_call(of.app.as_deref(), &account).await?.into()))
+}
+
+fn describe_show() -> Operation {
+    describe_one(HttpMethod::Get, "/admin/v1/accounts/{account}", "show_account", "Get an account")
+        .gives(
+            "200",
+            "The account, without its token, and how its last calls ended.",
+            shape::<SeenAccount>(),
+            account_example_with_last_calls(),
+        )
 }
 
 /// Asks X whether the account's token works.
@@ -84,6 +144,18 @@ pub(crate) async fn verify(
     Ok(Json(wire::verified(&verified)))
 }
 
+fn describe_verify() -> Operation {
+    let verified =
+        json!({ "works": true, "state": "active", "screen_name": "alice", "protected": false });
+    let (path, summary) =
+        ("/admin/v1/accounts/{account}/verify", "Check with X that an account's token works");
+    describe_one(HttpMethod::Post, path, "verify_account", summary)
+        .about("Updates the account's state accordingly.")
+        .gives("200", "The result.", named("Verified"), verified)
+        .refuses(problems::of_upstream())
+        .refuses(problems::not_found("app in the configuration"))
+}
+
 pub(crate) async fn remove(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
@@ -92,6 +164,12 @@ pub(crate) async fn remove(
 ) -> Result<Json<Account>, Problem> {
     let account = account_ref(&account)?;
     Ok(Json(host.gateway().remove_account(of.app.as_deref(), &account, &actor.0).await?.into()))
+}
+
+fn describe_remove() -> Operation {
+    describe_one(HttpMethod::Delete, "/admin/v1/accounts/{account}", "remove_account", "Remove an account")
+        .about("Deletes the account's token from the gateway. At X the token stays valid until the user revokes the app's access.")
+        .gives("200", "The account, as it was.", shape::<Account>(), account_example())
 }
 
 fn filter(asked: &ListQuery) -> Result<AccountFilter, Problem> {
@@ -115,4 +193,30 @@ fn filter(asked: &ListQuery) -> Result<AccountFilter, Problem> {
         }
     };
     Ok(AccountFilter { app: asked.app.clone(), state, search: None, after, limit: asked.limit.0 })
+}
+
+fn describe_one(
+    method: HttpMethod,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+) -> Operation {
+    operation(method, path, id, summary)
+        .takes(in_path("account", "A user id or `@screen_name`.", "@alice"))
+        .takes(of_app())
+        .refuses(problems::of_account_paths())
+        .refuses(problems::of_app_parameters())
+}
+
+fn account_example_with_last_calls() -> Value {
+    let account = with(account_example(), "last_call_at", "2026-03-10T21:15:30Z");
+    let account = with(account, "last_error", "X refused the call (403)");
+    with(account, "last_error_at", "2026-03-09T08:00:00Z")
+}
+
+fn account_example() -> Value {
+    json!({
+        "app": "demo", "user_id": USER_ID, "screen_name": "alice", "state": "active",
+        "state_since": "2026-03-01T09:00:00Z", "connected_at": "2026-03-01T09:00:00Z",
+    })
 }

@@ -3,13 +3,24 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use utoipa::openapi::HttpMethod;
+use utoipa::openapi::schema::Type;
 
+use crate::api::openapi::examples::USER_ID;
+use crate::api::openapi::for_operators::{
+    KEY, before, in_path, limit, of_account, of_key, operation, query,
+};
+use crate::api::openapi::operation::Operation;
+use crate::api::openapi::problems;
+use crate::api::openapi::shape::{page_of, shape};
 use crate::gateway::{CallFilter, Error};
+use crate::model::Endpoint;
 use crate::web::extract::{Before, Limit, Path, Query, page};
 use crate::web::host::Host;
 use crate::web::problem::Problem;
 use crate::wire::call::{Call, CallQuery};
+use crate::wire::schema::{one_of, text};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,6 +36,11 @@ pub(crate) struct ListQuery {
     limit: Limit,
 }
 
+/// The descriptions of this file's handlers.
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![describe_list(), describe_show()]
+}
+
 /// Recent calls, newest first; `next` is the `before` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
@@ -33,16 +49,50 @@ pub(crate) async fn list(
     let ListQuery { key, account, endpoint, outcome, status, request_id, before, limit } = asked;
     let query = CallQuery { key, account, endpoint, outcome, status, request_id };
     let filter = query.read().map_err(Problem::invalid)?;
-    let filter = CallFilter { before: before.map(|it| it.0), limit: limit.0, ..filter };
+    let filter = CallFilter { before: before.map(|id| id.0), limit: limit.0, ..filter };
     let calls = host.gateway().list_calls(filter).await?;
-    Ok(page::<_, Call, _>("calls", calls, &limit, |it| it.id))
+    Ok(page::<_, Call, _>("calls", calls, &limit, |call| call.id))
+}
+
+fn describe_list() -> Operation {
+    let endpoints = one_of("", Endpoint::ALL.map(Endpoint::name));
+    let outcomes = one_of("", ["ok", "failed"]);
+    let statuses = text("").pattern(Some("^[1-5]([0-9]{2}|[xX]{2})$"));
+    operation(HttpMethod::Get, "/admin/v1/calls", "list_calls", "List recent calls")
+        .about("Each call with its key, credentials and outcome, but never bodies or secrets. Under high load only a sample is kept, which favours failed calls.")
+        .takes(of_key())
+        .takes(of_account())
+        .takes(query("endpoint", "Only calls of this endpoint.", endpoints.into(), "totals".into()))
+        .takes(query("outcome", "Only calls that succeeded (`ok`: a status below 400) or failed (`failed`: any other status, or none).", outcomes.into(), "failed".into()))
+        .takes(query("status", "Only calls with this status, such as `429`, or of this class, such as `5xx`.", statuses.into(), "5xx".into()))
+        .takes(query("request_id", "Only calls of this request. A question may take several.", text("").into(), "dashboard-17".into()))
+        .takes(before(42))
+        .takes(limit())
+        .gives("200", "The calls, newest first.", page_of::<Call>("calls", "before", Type::Integer), json!({ "calls": [call_example()], "next": null }))
+        .refuses(problems::of_queries())
 }
 
 pub(crate) async fn show(State(host): State<Host>, Path(id): Path) -> Result<Json<Call>, Problem> {
     Ok(Json(host.gateway().get_call(call_id(&id)?).await?.into()))
 }
 
+fn describe_show() -> Operation {
+    operation(HttpMethod::Get, "/admin/v1/calls/{call}", "show_call", "Get a recent call")
+        .takes(in_path("call", "The call's `id`.", "42"))
+        .gives("200", "The call.", shape::<Call>(), call_example())
+        .refuses(problems::not_found("call among the recent ones"))
+}
+
 /// Reads a call's number; any other text is the id of no call.
 pub(crate) fn call_id(text: &str) -> Result<i64, Problem> {
     Ok(text.parse().map_err(|_| Error::NotFound("call among the recent ones"))?)
+}
+
+fn call_example() -> Value {
+    json!({
+        "id": 42, "at": "2026-03-10T21:15:30Z", "request_id": "dashboard-17", "app": "demo", "key": KEY,
+        "account": USER_ID, "endpoint": "totals", "auth": "user-context", "posts": 2,
+        "engagement_types": ["impressions"], "status": 200, "code": null, "attempts": 1,
+        "ms": 214.5, "upstream_ms": 213.9, "bytes": 312,
+    })
 }

@@ -5,8 +5,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use utoipa::openapi::HttpMethod;
+use utoipa::openapi::schema::Type;
 
+use crate::api::openapi::examples::USER_ID;
+use crate::api::openapi::for_operators::{KEY, after, in_path, limit, operation, with};
+use crate::api::openapi::operation::{Content, Operation};
+use crate::api::openapi::problems;
+use crate::api::openapi::shape::{page_of, shape};
 use crate::api::operators::Actor;
 use crate::gateway::Page;
 use crate::model::key::Unreadable;
@@ -24,6 +31,11 @@ pub(crate) struct ListQuery {
     limit: Limit,
 }
 
+/// The descriptions of this file's handlers.
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![describe_list(), describe_create(), describe_revoke()]
+}
+
 /// Keys by id; `next` is the `after` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
@@ -33,6 +45,20 @@ pub(crate) async fn list(
     let keys = host.gateway().list_keys(&wanted).await?;
     let id = |it: &Result<_, _>| Unreadable::id_of(it).to_owned();
     Ok(page::<_, Key, _>("keys", keys, &asked.limit, id))
+}
+
+fn describe_list() -> Operation {
+    let listed = json!({ "keys": [key_example()], "next": null });
+    operation(HttpMethod::Get, "/admin/v1/keys", "list_keys", "List keys")
+        .takes(after(KEY))
+        .takes(limit())
+        .gives(
+            "200",
+            "The keys, by id, without their secrets.",
+            page_of::<Key>("keys", "after", Type::String),
+            listed,
+        )
+        .refuses(problems::of_queries())
 }
 
 /// Creates a key and returns its text (shown only once).
@@ -48,6 +74,21 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(created)).into_response())
 }
 
+fn describe_create() -> Operation {
+    let new = json!({
+        "name": "dashboard", "app": "demo", "accounts": [USER_ID],
+        "endpoints": ["totals", "28hr"], "expires": "90d",
+    });
+    let created = with(key_example(), "secret", format!("csk_{KEY}_{}", "x".repeat(49)));
+    operation(HttpMethod::Post, "/admin/v1/keys", "create_key", "Create a key")
+        .about("The response has the key itself as `secret`, which is shown only once.")
+        .reads(Content::json(shape::<NewKey>(), new))
+        .gives("201", "The key, with its secret.", shape::<CreatedKey>(), created)
+        .refuses(problems::of_bodies())
+        .refuses(problems::of_field("/name", "must be 1 to 100 printable characters"))
+        .refuses(vec![problems::already_exists("key", "a key named dashboard")])
+}
+
 /// Revokes a key, given by id or name.
 pub(crate) async fn revoke(
     State(host): State<Host>,
@@ -55,4 +96,21 @@ pub(crate) async fn revoke(
     Path(key): Path,
 ) -> Result<Json<Key>, Problem> {
     Ok(Json(host.gateway().revoke_key(&key, &actor.0).await?.into()))
+}
+
+fn describe_revoke() -> Operation {
+    let revoked = with(key_example(), "revoked_at", "2026-03-10T21:15:30Z");
+    operation(HttpMethod::Delete, "/admin/v1/keys/{key}", "revoke_key", "Revoke a key")
+        .about("All replicas refuse it within a second.")
+        .takes(in_path("key", "The key's id, name or secret.", "dashboard"))
+        .gives("200", "The key, revoked.", shape::<Key>(), revoked)
+        .refuses(problems::not_found("key"))
+}
+
+fn key_example() -> Value {
+    json!({
+        "id": KEY, "role": "caller", "name": "dashboard", "app": "demo", "accounts": [USER_ID],
+        "endpoints": ["totals", "28hr"], "create_links": false, "created_at": "2026-03-10T21:15:30Z",
+        "expires_at": "2026-06-08T21:15:30Z", "revoked_at": null, "last_used_at": null,
+    })
 }

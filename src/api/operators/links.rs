@@ -5,8 +5,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use utoipa::openapi::HttpMethod;
+use utoipa::openapi::schema::Type;
 
+use crate::api::openapi::for_operators::{LINK, after, creates_link, in_path, limit, operation};
+use crate::api::openapi::operation::Operation;
+use crate::api::openapi::problems;
+use crate::api::openapi::shape::{page_of, shape};
 use crate::api::operators::Actor;
 use crate::gateway::{Detail, Error, LinkId, LinkPlace};
 use crate::web::extract;
@@ -23,6 +29,11 @@ pub(crate) struct ListQuery {
     limit: Limit,
 }
 
+/// The descriptions of this file's handlers.
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![describe_list(), describe_withdraw(), describe_create()]
+}
+
 /// Links not used yet, newest first; `next` is the `after` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
@@ -34,7 +45,21 @@ pub(crate) async fn list(
         return Err(Problem::invalid(vec![detail]));
     }
     let links = host.gateway().list_links(None, after.flatten(), asked.limit.0).await?;
-    Ok(page::<_, Link, _>("links", links, &asked.limit, |it| it.place().to_string()))
+    Ok(page::<_, Link, _>("links", links, &asked.limit, |link| link.place().to_string()))
+}
+
+fn describe_list() -> Operation {
+    let listed = json!({ "links": [link_example()], "next": null });
+    operation(HttpMethod::Get, "/admin/v1/links", "list_links", "List pending links")
+        .takes(after("1773177330-4b1f6f0c7a2d9e83"))
+        .takes(limit())
+        .gives(
+            "200",
+            "The links that have not been used yet, newest first, without their URLs.",
+            page_of::<Link>("links", "after", Type::String),
+            listed,
+        )
+        .refuses(problems::of_queries())
 }
 
 /// Withdraws a link before it is used.
@@ -47,6 +72,14 @@ pub(crate) async fn withdraw(
     Ok(Json(host.gateway().withdraw_link(id, &actor.0).await?.into()))
 }
 
+fn describe_withdraw() -> Operation {
+    operation(HttpMethod::Delete, "/admin/v1/links/{link}", "withdraw_link", "Withdraw a link")
+        .about("A user who has already opened the link can no longer connect an account with it.")
+        .takes(in_path("link", "The link's id.", LINK))
+        .gives("200", "The link, as it was.", shape::<Link>(), link_example())
+        .refuses(problems::not_found("link that waits"))
+}
+
 /// Creates a one-time link with which a user connects an account, and returns it (shown only once).
 pub(crate) async fn create(
     State(host): State<Host>,
@@ -57,4 +90,19 @@ pub(crate) async fn create(
     let new = new.read().map_err(Problem::invalid)?;
     let created = CreatedLink::from(host.gateway().create_link(new, &actor.0).await?);
     Ok((StatusCode::CREATED, Json(created)).into_response())
+}
+
+fn describe_create() -> Operation {
+    let summary = "Create a link for connecting an account";
+    creates_link(operation(HttpMethod::Post, "/admin/v1/links", "create_link_as_admin", summary))
+        .about(
+            "Creates a one-time link with which a user connects an account in a browser. Its URL is shown only once.",
+        )
+}
+
+fn link_example() -> Value {
+    json!({
+        "id": LINK, "app": "demo", "label": "for Alice", "user_id": null, "return_to": null,
+        "created_at": "2026-03-10T21:15:30Z", "expires_at": "2026-03-10T23:15:30Z",
+    })
 }

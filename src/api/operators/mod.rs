@@ -38,13 +38,13 @@ pub(crate) async fn require_key(
     let from = Client::address(&request);
     let admin = presented_key::check_key(&host, request.headers(), Kind::Admin, from).await;
     let changes = !request.method().is_safe();
-    let admin = admin.and_then(|it| {
-        if changes && it.key.role == Role::Auditor {
+    let admin = admin.and_then(|known| {
+        if changes && known.key.role == Role::Auditor {
             return Err(
                 gateway::Error::NotAllowed("it may look, and change nothing".to_owned()).into()
             );
         }
-        Ok(it)
+        Ok(known)
     });
     match admin {
         Ok(admin) => {
@@ -68,7 +68,7 @@ pub(crate) async fn require_known_name(
     let header = request.headers().get(HOST).map(HeaderValue::as_bytes);
     let named = match request.uri().authority() {
         Some(authority) => Some(Some(authority.clone())),
-        None => header.filter(|it| !it.is_empty()).map(|it| Authority::try_from(it).ok()),
+        None => header.filter(|host| !host.is_empty()).map(|host| Authority::try_from(host).ok()),
     };
     match named {
         None => next.run(request).await,

@@ -2,12 +2,45 @@
 
 use axum::Json;
 use axum::extract::State;
+use serde_json::json;
+use utoipa::openapi::HttpMethod;
 
+use crate::api::openapi::for_operators::operation;
+use crate::api::openapi::operation::Operation;
+use crate::api::openapi::shape::shape;
 use crate::web::host::Host;
 use crate::web::problem::Problem;
 use crate::wire::overview::Overview;
 
+/// The descriptions of this file's handlers.
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![describe_show()]
+}
+
 /// The present state, and the last day's calls.
 pub(crate) async fn show(State(host): State<Host>) -> Result<Json<Overview>, Problem> {
     Ok(Json(host.gateway().get_overview().await?.into()))
+}
+
+fn describe_show() -> Operation {
+    let hour = |auth: &str, calls: u64, failed: u64| json!({ "at": "2026-03-10T21:00:00Z", "auth": auth, "calls": calls, "failed": failed });
+    let webhook = json!({
+        "id": "kP3vN8sT2xQa", "url": "https://hooks.example.com/countersign", "app": "demo",
+        "created_at": "2026-03-01T09:00:00Z", "old_secret_until": null,
+        "waiting": 3, "waiting_since": "2026-03-10T20:00:00Z", "failure": "it answered with status 500",
+    });
+    let overview = json!({
+        "degraded": ["app demo: X refuses its consumer key and secret, or has suspended it"],
+        "accounts": { "active": 17, "revoked": 1, "blocked": 0, "quarantined": 0 },
+        "since": "2026-03-09T22:00:00Z", "calls": 1204, "failed": 3,
+        "hours": [hour("app-only", 1100, 0), hour("user-context", 104, 3)],
+        "latency": { "calls": 1000, "median_ms": 214.5, "p95_ms": 820.25 },
+        "webhooks": [webhook],
+        "gaps": [{ "since": "2026-03-09T02:10:05Z", "lost_calls": 0, "killed": true }],
+        "accounts_used": [{ "app": "demo", "accounts": 17, "account_limit": 100, "over_limit": "warn" }],
+    });
+    let summary = "Get an overview";
+    operation(HttpMethod::Get, "/admin/v1/overview", "show_overview", summary)
+        .about("The contents of the console's first page: what needs attention, and figures of the last 24 hours.")
+        .gives("200", "The overview.", shape::<Overview>(), overview)
 }

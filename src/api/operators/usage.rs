@@ -5,15 +5,31 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use utoipa::openapi::HttpMethod;
 
 use crate::api::callers::engagement::{COMPLETE, CSV};
+use crate::api::openapi::for_operators::{KEY, of_account, of_key, operation, query};
+use crate::api::openapi::operation::{Content, Operation};
+use crate::api::openapi::problems;
+use crate::api::openapi::shape::shape;
 use crate::gateway::UsageFilter;
 use crate::web::extract::Query;
 use crate::web::host::Host;
 use crate::web::negotiation::preferred;
 use crate::web::problem::Problem;
+use crate::wire::schema::text;
 use crate::wire::usage;
-use crate::wire::usage::{Usage, UsageQuery};
+use crate::wire::usage::{BY, Usage, UsageQuery};
+
+/// An example of a table.
+const TABLE: &str =
+    "at,key,calls,posts,bytes\n2026-03-10T00:00:00Z,4vJ0aBcDeFgH,1204,88410,9120400\n";
+
+/// The descriptions of this file's handlers.
+pub(crate) fn operations() -> Vec<Operation> {
+    vec![describe_show()]
+}
 
 /// Usage totals, and the accounts billed by X; as CSV if `Accept` prefers that.
 pub(crate) async fn show(
@@ -31,6 +47,40 @@ pub(crate) async fn show(
     };
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
     Ok(response)
+}
+
+fn describe_show() -> Operation {
+    let line = json!({
+        "at": "2026-03-10T00:00:00Z", "key": KEY, "calls": 1204, "posts": 88_410, "bytes": 9_120_400,
+    });
+    let answer = json!({
+        "from": "2026-03-01T00:00:00Z", "until": "2026-03-11T00:00:00Z", "sums": [line], "truncated": false,
+        "accounts": [{ "month": "2026-03", "app": "demo", "accounts": 2 }],
+        "gaps": [{ "since": "2026-03-09T02:10:05Z", "lost_calls": 0, "killed": true }],
+    });
+    let about = format!(
+        "How to group the sums, separated by commas: {}. Defaults to `day`.",
+        BY.map(|name| format!("`{name}`")).join(", ")
+    );
+    let time = || text("A day or time.").into();
+    operation(HttpMethod::Get, "/admin/v1/usage", "show_usage", "Get usage totals")
+        .about("Sums over the calls made to X, kept by the hour. `accounts` counts the accounts whose tokens were used in each month, which X bills.")
+        .takes(query("from", "The first day or time; defaults to thirty days ago.", time(), "2026-03-01".into()))
+        .takes(query("until", "The end, not included; defaults to now.", time(), "2026-03-11".into()))
+        .takes(query("by", "How to group the sums; defaults to `day`.", text(&about).into(), "day,key".into()))
+        .takes(query("app", "Only calls of this app.", text("").into(), "demo".into()))
+        .takes(of_key())
+        .takes(of_account())
+        .answers_with(
+            "200",
+            "The sums, in the order of their groups.",
+            vec![
+                Content::json(shape::<Usage>(), answer),
+                Content::text("text/csv", text("A header, then one row per sum, with a column for each group."), TABLE),
+            ],
+            &["RequestId", "Complete"],
+        )
+        .refuses(problems::of_queries())
 }
 
 /// Usage totals as CSV, and a header that says whether they are complete.

@@ -43,12 +43,12 @@ impl Question {
         let metrics =
             problems.part(&TYPES, |part| part.metrics(endpoint, root.member("engagement_types")));
         let window =
-            problems.part(&WINDOW, |part| part.question_window(root.member("window"), limits, now));
+            problems.part(&WINDOW, |part| part.question_window(given(&root, "window"), limits, now));
         let groupings =
-            problems.part(&GROUPINGS, |part| part.named(endpoint, root.member("groupings")));
-        let accounts = root.member("accounts");
+            problems.part(&GROUPINGS, |part| part.named(endpoint, given(&root, "groupings")));
+        let accounts = given(&root, "accounts");
         let accounts = accounts.map(|node| problems.part(&ACCOUNTS, |part| part.accounts(node)));
-        let owners = root.member("owners");
+        let owners = given(&root, "owners");
         let owners = owners.map(|node| problems.part(&OWNERS, |part| part.owners(node, &posts)));
         let problems = problems.into_details();
         let Some(window) = window.filter(|_| problems.is_empty()) else { return Err(problems) };
@@ -58,9 +58,14 @@ impl Question {
     }
 }
 
+/// An optional member; `null` is the same as none.
+fn given<'a, 'b>(root: &'a Node<'b>, name: &str) -> Option<&'a Node<'b>> {
+    root.member(name).filter(|node| !matches!(node, Node::Null))
+}
+
 /// The endpoint that a body is for. If its window does not say, the one with fewest problems in the rest.
 fn endpoint_of(root: &Node<'_>) -> Endpoint {
-    match root.member("window") {
+    match given(root, "window") {
         None => Endpoint::Totals,
         Some(Node::Map(_)) => Endpoint::Historical,
         Some(Node::Text(name)) if *name == "totals" => Endpoint::Totals,

@@ -1,4 +1,4 @@
-//! `/docs`: the API description as a page for people.
+//! `/docs`: the API description as a page for people, for each listener its own.
 
 mod view;
 
@@ -8,38 +8,49 @@ use std::sync::LazyLock;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::Value;
+use utoipa::openapi::HttpMethod;
 use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::{HttpMethod, OpenApi};
 
-use crate::api::openapi::operation::{Audience, Body, Operation, Parameter};
+use crate::api::openapi::audience::Audience;
+use crate::api::openapi::examples::localized;
+use crate::api::openapi::operation::{Body, Operation, Parameter};
 use crate::api::openapi::problems::Sample;
-use crate::api::openapi::{description, operations, strangers};
+use crate::api::openapi::{Api, description, operations, problems_elsewhere};
 use crate::pages::docs::view::{Answer, Field, Group, Page, Problem, Text};
 use crate::web::fixed::Fixed;
 
-static PAGE: LazyLock<Fixed> = LazyLock::new(|| {
-    Fixed::new("text/html; charset=utf-8", &text(&operations(), &strangers(), &description()))
-});
+static CALLERS: LazyLock<Fixed> = LazyLock::new(|| html(Api::Callers));
+static OPERATORS: LazyLock<Fixed> = LazyLock::new(|| html(Api::Operators));
 
 static STYLE: LazyLock<Fixed> =
     LazyLock::new(|| Fixed::new("text/css; charset=utf-8", &view::style()));
 
-pub(crate) async fn page(headers: HeaderMap) -> Response {
-    PAGE.answer(&headers)
+/// Problems of which the first one found is shown in full.
+const EXAMPLES: [&str; 2] = ["invalid_request_post_id", "invalid_request_name"];
+
+pub(crate) fn page(api: Api, headers: &HeaderMap) -> Response {
+    let page = match api {
+        Api::Callers => &CALLERS,
+        Api::Operators => &OPERATORS,
+    };
+    page.answer(headers)
 }
 
 pub(crate) async fn style(headers: HeaderMap) -> Response {
     STYLE.answer(&headers)
 }
 
-/// The page as HTML; `strangers` are the problems of requests that match no described operation.
-pub(crate) fn text(operations: &[Operation], strangers: &[Sample], document: &OpenApi) -> String {
-    let document = serde_json::to_value(document).unwrap_or_default();
-    let titles = [
-        (Audience::Callers, "For services"),
-        (Audience::Operators, "For operators"),
-        (Audience::Anybody, "Monitoring and documentation"),
-    ];
+fn html(api: Api) -> Fixed {
+    Fixed::new("text/html; charset=utf-8", &localized(&text(api)))
+}
+
+fn text(api: Api) -> String {
+    let document = serde_json::to_value(description(api)).unwrap_or_default();
+    let (operations, elsewhere) = (operations(api), problems_elsewhere());
+    let (for_operators, own) = match api {
+        Api::Callers => (false, (Audience::Callers, "For services")),
+        Api::Operators => (true, (Audience::Operators, "For operators")),
+    };
     let group = |(audience, title): (Audience, &'static str)| {
         let tag = audience.tag();
         let of_group = operations.iter().filter(|operation| operation.audience.tag() == tag);
@@ -47,110 +58,102 @@ pub(crate) fn text(operations: &[Operation], strangers: &[Sample], document: &Op
             id: tag,
             title,
             about: Text(audience.about().to_owned()),
-            operations: of_group
-                .map(|operation| describe_operation(operation, &document))
-                .collect(),
+            operations: of_group.map(|it| operation(it, &document)).collect(),
         }
     };
-    let samples: Vec<&Sample> =
-        operations.iter().flat_map(|operation| &operation.problems).chain(strangers).collect();
-    let example = samples.iter().find(|sample| sample.name == "invalid_request_post_id");
+    let own_problems = operations.iter().flat_map(|operation| &operation.problems);
+    let samples: Vec<&Sample> = own_problems.chain(&elsewhere).collect();
+    let example = samples.iter().find(|sample| EXAMPLES.contains(&&*sample.name));
     let page = Page {
         version: env!("CARGO_PKG_VERSION"),
-        groups: titles.into_iter().map(group).collect(),
+        for_operators,
+        groups: vec![group(own), group((Audience::Anyone, "Monitoring and documentation"))],
         problems: problems(&samples),
         problem_example: example.map(|sample| shown(&sample.body(), 0)).unwrap_or_default(),
     };
     view::text(&page)
 }
 
-fn describe_operation(operation: &Operation, document: &Value) -> view::Operation {
+fn operation(it: &Operation, document: &Value) -> view::Operation {
     let mut codes: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
-    for sample in &operation.problems {
+    for sample in &it.problems {
         let of_status = codes.entry(sample.problem.status().as_u16()).or_default();
         if !of_status.contains(&sample.problem.code()) {
             of_status.push(sample.problem.code());
         }
     }
-    let body = |body: &Body| {
-        let schema = serde_json::to_value(&body.content.schema).unwrap_or_default();
+    let body = |it: &Body| {
+        let schema = serde_json::to_value(&it.content.schema).unwrap_or_default();
         fields(&schema, document)
     };
-    let answers = operation.answers.iter().flat_map(|answer| {
+    let answers = it.answers.iter().flat_map(|answer| {
         answer.contents.iter().enumerate().map(|(index, content)| Answer {
-            status: if answer.status == "default" { "other" } else { answer.status },
+            status: if answer.status == "default" { "any other" } else { answer.status },
             media: content.media,
             about: Text(if index == 0 { answer.about.to_owned() } else { String::new() }),
             example: example(&content.example),
         })
     });
     view::Operation {
-        id: operation.id,
-        method: method(&operation.method).to_owned(),
-        path: operation.path,
-        summary: operation.summary,
-        about: Text(operation.about.to_owned()),
-        curl: curl(operation),
-        parameters: operation
-            .parameters
-            .iter()
-            .map(|parameter| describe_parameter(parameter, document))
-            .collect(),
-        body: operation.body.as_ref().map(body).unwrap_or_default(),
+        id: it.id,
+        method: method(&it.method).to_owned(),
+        path: it.path,
+        summary: it.summary,
+        about: Text(it.about.to_owned()),
+        curl: curl(it),
+        parameters: it.parameters.iter().map(|it| parameter(it, document)).collect(),
+        body: it.body.as_ref().map(body).unwrap_or_default(),
         answers: answers.collect(),
         problems: codes.into_iter().collect(),
     }
 }
 
-fn describe_parameter(parameter: &Parameter, document: &Value) -> Field {
-    let schema = serde_json::to_value(&parameter.schema).unwrap_or_default();
+fn parameter(it: &Parameter, document: &Value) -> Field {
+    let schema = serde_json::to_value(&it.schema).unwrap_or_default();
     Field {
-        name: parameter.name.to_owned(),
-        place: match parameter.place {
-            ParameterIn::Path => "path",
-            ParameterIn::Header => "header",
-            _ => "query",
+        name: it.name.to_owned(),
+        place: match it.place {
+            ParameterIn::Path => "in the path",
+            ParameterIn::Header => "a header",
+            _ => "in the query",
         },
         kind: kind(&schema, document),
-        is_required: parameter.is_required(),
-        about: Text(parameter.about.to_owned()),
+        is_required: it.is_required(),
+        about: Text(it.about.to_owned()),
     }
 }
 
-/// A command for a shell. It has only the first of the headers, which most calls need.
-fn curl(operation: &Operation) -> String {
-    let server = operation.audience.servers().first().copied().unwrap_or_default();
-    let path = operation
+/// A command for a shell, with the first header parameter only, which most calls need.
+fn curl(it: &Operation) -> String {
+    let path = it
         .parameters
         .iter()
-        .filter(|parameter| parameter.place == ParameterIn::Path)
-        .fold(operation.path.to_owned(), |path, parameter| {
-            path.replace(&format!("{{{}}}", parameter.name), &example(&parameter.example))
+        .filter(|it| it.place == ParameterIn::Path)
+        .fold(it.path.to_owned(), |path, it| {
+            path.replace(&format!("{{{}}}", it.name), &example(&it.example))
         });
-    let compressed = if operation.audience == Audience::Callers { " --compressed" } else { "" };
-    let method = match (&operation.method, &operation.body) {
+    let compressed = if it.audience == Audience::Callers { " --compressed" } else { "" };
+    let method = match (&it.method, &it.body) {
         (HttpMethod::Get, _) | (HttpMethod::Post, Some(_)) => String::new(),
         (other, _) => format!(" -X {}", method(other)),
     };
-    let mut parts = vec![format!("curl{compressed}{method} {server}{path}")];
-    match operation.audience {
+    let mut parts = vec![format!("curl{compressed}{method} \"$URL{path}\"")];
+    match it.audience {
         Audience::Callers => parts.push("-H \"Authorization: Bearer $KEY\"".to_owned()),
         Audience::Operators => parts.push("-H \"Authorization: Bearer $ADMIN_KEY\"".to_owned()),
-        Audience::Anybody | Audience::Watchers => (),
+        Audience::Anyone | Audience::Monitoring => (),
     }
-    if let Some(parameter) =
-        operation.parameters.iter().find(|parameter| parameter.place == ParameterIn::Header)
-    {
-        parts.push(format!("-H '{}: {}'", parameter.name, example(&parameter.example)));
+    if let Some(it) = it.parameters.iter().find(|it| it.place == ParameterIn::Header) {
+        parts.push(format!("-H '{}: {}'", it.name, example(&it.example)));
     }
-    if let Some(body) = &operation.body {
-        parts.push(format!("-H 'Content-Type: {}'", body.content.media));
-        parts.push(format!("-d '{}'", example(&body.content.example)));
+    if let Some(it) = &it.body {
+        parts.push(format!("-H 'Content-Type: {}'", it.content.media));
+        parts.push(format!("-d '{}'", example(&it.content.example)));
     }
     parts.join(" \\\n  ")
 }
 
-/// The members of an object.
+/// The members of an object, as fields.
 fn fields(schema: &Value, document: &Value) -> Vec<Field> {
     let schema = resolved(schema, document);
     let required: Vec<&Value> = schema["required"].as_array().into_iter().flatten().collect();
@@ -159,7 +162,7 @@ fn fields(schema: &Value, document: &Value) -> Vec<Field> {
         name: name.clone(),
         place: "",
         kind: kind(of, document),
-        is_required: required.iter().any(|field| *field == name),
+        is_required: required.iter().any(|it| *it == name),
         about: Text(about(of, document)),
     };
     properties.map(field).collect()
@@ -168,8 +171,8 @@ fn fields(schema: &Value, document: &Value) -> Vec<Field> {
 fn about(schema: &Value, document: &Value) -> String {
     let first = schema["oneOf"].get(0).unwrap_or(schema);
     let places = [schema, first, resolved(first, document), resolved(&schema["items"], document)];
-    let description = places.iter().find_map(|place| place["description"].as_str());
-    description.unwrap_or_default().to_owned()
+    let told = places.iter().find_map(|it| it["description"].as_str());
+    told.unwrap_or_default().to_owned()
 }
 
 /// The type and format of a value, in words.
@@ -181,25 +184,22 @@ fn kind(schema: &Value, document: &Value) -> String {
     }
     let either = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
     if let Some(either) = either {
-        let kinds = either
-            .iter()
-            .filter(|schema| schema["type"] != "null")
-            .map(|schema| kind(schema, document));
+        let kinds = either.iter().filter(|it| it["type"] != "null").map(|it| kind(it, document));
         return kinds.collect::<Vec<_>>().join(", or ");
     }
     let name = schema["type"].as_str().or(schema["type"].get(0).and_then(Value::as_str));
     match name.unwrap_or_default() {
-        "array" => format!("array of {}", kind(&schema["items"], document)),
-        "boolean" => "boolean".to_owned(),
-        "integer" => "integer".to_owned(),
-        "object" => "object".to_owned(),
-        _ => "string".to_owned(),
+        "array" => format!("a list: {}", kind(&schema["items"], document)),
+        "boolean" => "true or false".to_owned(),
+        "integer" => "a whole number".to_owned(),
+        "object" => "an object".to_owned(),
+        _ => "a string".to_owned(),
     }
 }
 
 fn resolved<'a>(schema: &'a Value, document: &'a Value) -> &'a Value {
-    let target = schema["$ref"].as_str().and_then(|target| target.strip_prefix('#'));
-    target.and_then(|pointer| document.pointer(pointer)).unwrap_or(schema)
+    let target = schema["$ref"].as_str().and_then(|it| it.strip_prefix('#'));
+    target.and_then(|it| document.pointer(it)).unwrap_or(schema)
 }
 
 /// The problems of all samples, each code once.
@@ -220,19 +220,19 @@ fn problems(samples: &[&Sample]) -> Vec<Problem> {
 
 /// A text as it is, and anything else as JSON.
 fn example(value: &Value) -> String {
-    value.as_str().map_or_else(|| shown(value, 0), |text| text.trim_end().to_owned())
+    value.as_str().map_or_else(|| shown(value, 0), |it| it.trim_end().to_owned())
 }
 
 /// JSON with a line for each member, and lists of plain values on one line.
 fn shown(value: &Value, depth: usize) -> String {
     let (inner, outer) = ("  ".repeat(depth + 1), "  ".repeat(depth));
-    let is_plain = |value: &Value| !value.is_object() && !value.is_array();
+    let is_plain = |it: &Value| !it.is_object() && !it.is_array();
     match value {
         Value::Object(members) if !members.is_empty() => {
             let lines: Vec<String> = members
                 .iter()
-                .map(|(name, value)| {
-                    format!("{inner}{}: {}", Value::from(&**name), shown(value, depth + 1))
+                .map(|(name, it)| {
+                    format!("{inner}{}: {}", Value::from(&**name), shown(it, depth + 1))
                 })
                 .collect();
             format!("{{\n{}\n{outer}}}", lines.join(",\n"))
@@ -242,7 +242,7 @@ fn shown(value: &Value, depth: usize) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(|item| shown(item, depth)).collect();
+            let items: Vec<String> = items.iter().map(|it| shown(it, depth)).collect();
             format!("[{}]", items.join(", "))
         }
         plain => plain.to_string(),

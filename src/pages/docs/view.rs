@@ -1,4 +1,4 @@
-//! The page on which people read the API description.
+//! The page that shows an API description.
 
 use askama::Template;
 
@@ -9,13 +9,15 @@ use crate::pages::parts;
 #[template(path = "pages/docs/docs.html", config = ".askama.toml")]
 pub struct Page {
     pub version: &'static str,
+    /// Whether the page is that of the operators' listener.
+    pub for_operators: bool,
     pub groups: Vec<Group>,
     pub problems: Vec<Problem>,
     /// The whole body of one problem.
     pub problem_example: String,
 }
 
-/// Operations for the same people.
+/// Operations for the same audience.
 pub struct Group {
     pub id: &'static str,
     pub title: &'static str,
@@ -30,19 +32,19 @@ pub struct Operation {
     pub path: &'static str,
     pub summary: &'static str,
     pub about: Text,
-    /// A command that works as it stands.
+    /// A command that can be pasted.
     pub curl: String,
     pub parameters: Vec<Field>,
     pub body: Vec<Field>,
     pub answers: Vec<Answer>,
-    /// Codes by status.
+    /// Codes of problems, by status.
     pub problems: Vec<(u16, Vec<&'static str>)>,
 }
 
 /// A field of a body, or a parameter beside it.
 pub struct Field {
     pub name: String,
-    /// Where it is, if not in the body.
+    /// Where a parameter is sent; empty for members of the body.
     pub place: &'static str,
     /// Its type and format, in words.
     pub kind: String,
@@ -50,7 +52,7 @@ pub struct Field {
     pub about: Text,
 }
 
-/// An answer with its example.
+/// A response, with an example.
 pub struct Answer {
     pub status: &'static str,
     pub media: &'static str,
@@ -58,7 +60,7 @@ pub struct Answer {
     pub example: String,
 }
 
-/// An error answer of the gateway.
+/// An error of the gateway's own.
 pub struct Problem {
     pub code: &'static str,
     pub statuses: Vec<u16>,
@@ -67,24 +69,37 @@ pub struct Problem {
     pub detail: Text,
 }
 
-/// A text in which words between backticks are code.
+/// Markdown, of which paragraphs, lists and code between backticks are shown.
 pub struct Text(pub String);
 
+/// A paragraph, or a list.
+pub struct Paragraph<'a>(&'a str);
+
 impl Problem {
-    /// Whether the detail says no more than the title.
-    fn only_repeats_title(&self) -> bool {
+    /// Whether the detail only repeats the title.
+    fn is_said_by_title(&self) -> bool {
         self.detail.0.eq_ignore_ascii_case(self.title)
     }
 }
 
 impl Text {
-    /// Words and code by turns; words first, though they may be empty.
-    fn pieces(&self) -> impl Iterator<Item = &str> {
-        self.0.split('`')
+    fn paragraphs(&self) -> impl Iterator<Item = Paragraph<'_>> {
+        self.0.split("\n\n").filter(|text| !text.is_empty()).map(Paragraph)
     }
 }
 
-/// The page's style sheet: that of all pages, and its own.
+impl<'a> Paragraph<'a> {
+    fn is_list(&self) -> bool {
+        self.0.starts_with("- ")
+    }
+
+    /// The items of a list.
+    fn items(&self) -> impl Iterator<Item = &'a str> {
+        self.0.lines().map(|line| line.trim_start_matches("- "))
+    }
+}
+
+/// The style sheet: that of all pages, and this page's own.
 pub fn style() -> String {
     format!("{}{}", parts::STYLE, include_str!("docs.css"))
 }

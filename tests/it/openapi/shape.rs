@@ -175,10 +175,7 @@ fn fits(pattern: &str, text: &str) -> bool {
     match pattern {
         "^-?[0-9]+$" => digits(text.strip_prefix('-').unwrap_or(text), usize::MAX),
         "^[0-9]{1,19}$" => digits(text, 19),
-        r"^\s*[0-9]{1,19}\s*$" => digits(text.trim(), 19),
         "^[1-9][0-9]{0,18}$" => is_user(text),
-        r"^\s*[1-9][0-9]{0,18}\s*$" => is_user(text.trim()),
-        r"^\s*([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})\s*$" => is_account(text.trim()),
         "^([1-9][0-9]{0,18}|@[A-Za-z0-9_]{1,20})$" => is_account(text),
         "^cs[ak]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}$" => is_key(text),
         "^[0-9a-f]{16}$" => {

@@ -1,0 +1,68 @@
+//! Optional members of requests may be `null`, as they are in what the API returns.
+
+use serde_json::{Value, json};
+
+use crate::openapi::shape::faults;
+use crate::openapi::{Doors, Operation, document, list, object, operations, resolved};
+
+/// The members that a body may leave out.
+fn optional<'a>(document: &'a Value, it: &'a Operation) -> Vec<&'a String> {
+    let schema = resolved(document, &it.body().unwrap().1["schema"]);
+    let required: Vec<&str> =
+        list(&schema["required"]).map(|name| name.as_str().unwrap()).collect();
+    let members = object(&schema["properties"]).keys();
+    members.filter(|name| !required.contains(&name.as_str())).collect()
+}
+
+#[tokio::test]
+async fn null_is_the_same_as_nothing_on_the_gateways_own_paths() {
+    let mut doors = Doors::fresh().await;
+    doors.gateway.key = doors.gateway.new_key(|it| it.links = true).await;
+    let document = document();
+    let mut seen = 0;
+    for it in operations(&document) {
+        let is_json = it.body().is_some_and(|(media, _)| media == "application/json");
+        if !is_json || it.path.starts_with("/insights/") {
+            continue;
+        }
+        let (_, content) = it.body().unwrap();
+        let mut nulls = content["example"].clone();
+        for name in optional(&document, &it) {
+            nulls[name] = Value::Null;
+            seen += 1;
+        }
+        let mut absent = nulls.clone();
+        absent.as_object_mut().unwrap().retain(|_, member| !member.is_null());
+        assert_eq!(faults(&document, &content["schema"], &nulls), [""; 0], "{nulls}");
+        let refused = |body: &Value| {
+            let body = body.to_string();
+            let ask = it.ask(&doors, &it.example_path()).body(body);
+            async move { ask.send().await.header("countersign-error").to_owned() }
+        };
+        assert_ne!(refused(&nulls).await, "invalid_request", "{}: {nulls}", it.id());
+        assert_ne!(refused(&absent).await, "invalid_request", "{}: {absent}", it.id());
+    }
+    assert!(seen >= 18, "{seen}");
+}
+
+#[tokio::test]
+async fn a_key_is_made_again_from_what_is_listed() {
+    let doors = Doors::fresh().await;
+    let path = "/admin/v1/keys";
+    let make = |body: Value| doors.gateway.admin(&doors.admin, "POST", path).body(body.to_string());
+    let first = make(json!({ "name": "first", "app": null, "accounts": null })).send().await;
+    assert_eq!(first.status, 201, "{}", first.text());
+    let listed = doors.gateway.admin(&doors.admin, "GET", path).send().await.json();
+    let listed = list(&listed["keys"]).find(|key| key["name"] == "first").unwrap().clone();
+    assert_eq!((&listed["accounts"], &listed["endpoints"]), (&Value::Null, &Value::Null));
+    let mut again = json!({ "name": "again" });
+    let schema = &document()["components"]["schemas"]["NewKey"]["properties"];
+    for name in object(schema).keys().filter(|name| *name != "name") {
+        again[name] = listed.get(name).cloned().unwrap_or_default();
+    }
+    let second = make(again).send().await;
+    assert_eq!(second.status, 201, "{}", second.text());
+    for name in ["role", "app", "accounts", "endpoints", "create_links", "expires_at"] {
+        assert_eq!(second.json()[name], listed[name], "{name}");
+    }
+}
