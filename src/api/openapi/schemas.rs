@@ -15,8 +15,8 @@ use crate::wire::question::{
 };
 use crate::wire::schema;
 use crate::wire::schema::{
-    AccountRef, Called, Credentials, DeliveryState, Duration, EngagementType, EventType, Role,
-    MissingReason, Outcome, PostId, State, Time, Url, UserId, one_of, text,
+    AccountRef, Called, Credentials, DeliveryState, Duration, EngagementType, EventType,
+    MissingReason, Outcome, PostId, Role, State, Time, Url, UserId, one_of, text,
 };
 use crate::wire::usage::UsageLine;
 

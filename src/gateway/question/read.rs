@@ -42,8 +42,8 @@ impl Question {
         let endpoint = endpoint_of(&root);
         let metrics =
             problems.part(&TYPES, |part| part.metrics(endpoint, root.member("engagement_types")));
-        let window =
-            problems.part(&WINDOW, |part| part.question_window(given(&root, "window"), limits, now));
+        let window = problems
+            .part(&WINDOW, |part| part.question_window(given(&root, "window"), limits, now));
         let groupings =
             problems.part(&GROUPINGS, |part| part.named(endpoint, given(&root, "groupings")));
         let accounts = given(&root, "accounts");

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::upstream::Ask;
 use crate::database::on_both;
 use crate::edge::own;
 use crate::edge::raw::Raw;
 use crate::gateway::TestGateway;
 use crate::openapi::routes::{Route, written};
+use crate::upstream::Ask;
 
 const SPELLINGS: &[&str] = &[
     "//admin/v1/keys",

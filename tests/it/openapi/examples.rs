@@ -101,7 +101,8 @@ async fn every_example_is_taken_and_answered_as_described(database: Database) {
                     with_parameters(operation, &ids, &doors).header("accept", form).send().await;
                 assert_eq!((answer.status.as_u16(), answer.header("content-type")), (status, form));
                 operation.describes(&document, &answer);
-                let example = &operation.told["responses"]["200"]["x-other-content"][form]["example"];
+                let example =
+                    &operation.told["responses"]["200"]["x-other-content"][form]["example"];
                 let first = |text: &str| text.lines().next().unwrap().to_owned();
                 let columns = |text: &str| {
                     text.split(',')

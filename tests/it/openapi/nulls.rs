@@ -17,7 +17,7 @@ fn optional<'a>(document: &'a Value, it: &'a Operation) -> Vec<&'a String> {
 #[tokio::test]
 async fn null_is_the_same_as_nothing_on_the_gateways_own_paths() {
     let mut doors = Doors::fresh().await;
-    doors.gateway.key = doors.gateway.new_key(|it| it.links = true).await;
+    doors.gateway.key = doors.gateway.new_key(|key| key.create_links = true).await;
     let document = document();
     let mut seen = 0;
     for it in operations(&document) {

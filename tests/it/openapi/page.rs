@@ -6,10 +6,10 @@ use std::process::Command;
 use countersign::api::openapi::Api;
 use serde_json::Value;
 
-use crate::upstream::Ask;
 use crate::database::{Kind, fresh};
 use crate::gateway::TestGateway;
 use crate::openapi::{Doors, document, document_of, list, operations};
+use crate::upstream::Ask;
 
 #[tokio::test]
 async fn it_has_no_script_and_loads_nothing_from_elsewhere() {

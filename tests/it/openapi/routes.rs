@@ -6,10 +6,10 @@ use std::process::Command;
 use countersign::api::openapi::{Api, text};
 use countersign::model::Endpoint;
 
-use crate::upstream::Answer;
 use crate::database::{Kind, fresh};
 use crate::gateway::TestGateway;
 use crate::openapi::{Doors, document, document_of, operations};
+use crate::upstream::Answer;
 
 /// A path and a method of the code.
 pub type Route = (String, String);
@@ -99,7 +99,8 @@ async fn a_described_method_is_there_and_no_other_is() {
 async fn each_listener_serves_what_is_described_for_it_and_both_the_description() {
     let database = fresh(Kind::Sqlite).await;
     let doors = Doors::open(TestGateway::start(&database).await).await;
-    let listeners = [(Api::Callers, &doors.gateway.url), (Api::Operators, &doors.gateway.admin_url)];
+    let listeners =
+        [(Api::Callers, &doors.gateway.url), (Api::Operators, &doors.gateway.admin_url)];
     for it in operations(&document()) {
         for (api, base) in listeners {
             let is_described = document_of(api)["paths"].get(&it.path).is_some();
