@@ -20,7 +20,7 @@ use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::Failure;
 use crate::cli::open_files::fit_connections;
 use crate::cli::output;
-use crate::cli::serve::{bind, prepare, stop_on_signals, url, work_along};
+use crate::cli::serve::{background_work, bind, prepare, stop_on_signals, url};
 use crate::cli::tour::{self, CONNECTED, Card};
 use crate::cli::variables;
 use crate::config;
@@ -104,7 +104,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let end = stop_on_signals(life.clone(), Duration::ZERO)?;
     show(&card, &arguments, &with_ring_file(settings, &folder), &folder)?;
     let drained = life.clone();
-    let working = work_along(&deployment.gateway, &life, deployment.config.limits.drain);
+    let working = background_work(&deployment.gateway, &life, deployment.config.limits.drain);
     let limits = deployment.config.limits.clone();
     let serving = async {
         tokio::join!(

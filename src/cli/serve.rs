@@ -66,7 +66,7 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    let working = work_along(&deployment.gateway, &life, deployment.config.limits.drain);
+    let working = background_work(&deployment.gateway, &life, deployment.config.limits.drain);
     let serving = server::serve(
         Listener::new(callers, &deployment.config.server.trusted_proxies),
         Listener::new(operators, &deployment.config.admin.trusted_proxies),
@@ -92,7 +92,7 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
 }
 
 /// Starts the background work. Once `life` ends, the returned future waits at most `drain` for events in flight.
-pub(super) fn work_along(
+pub(super) fn background_work(
     gateway: &Gateway,
     life: &Life,
     drain: Duration,

@@ -1,4 +1,4 @@
-//! Plain values that every other module speaks of. No I/O and no serialisation: wire shapes belong to
+//! Plain values that every other module uses. No I/O and no serialisation: wire shapes belong to
 //! the modules that own the wire.
 
 pub mod account;

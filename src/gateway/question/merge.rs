@@ -245,7 +245,7 @@ impl<'de> Visitor<'de> for Reading<'_> {
                     };
                     let read = Read { levels: &grouping.group_by, form, names: &mut *names };
                     if slot.replace(map.next_value_seed(read)?).is_some() {
-                        return Err(A::Error::custom("a grouping stands there twice"));
+                        return Err(A::Error::custom("a grouping occurs twice"));
                     }
                 }
                 Field::Other => {

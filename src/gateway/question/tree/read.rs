@@ -102,9 +102,7 @@ impl Level<'_> {
         if let Some(key) = key.filter(|_| may_be_day) {
             let is_day = key >= HOURS;
             if *self.form.hours_by_day.get_or_insert(is_day) != is_day {
-                return Err(Error::custom(
-                    "hours stand below days in one place and not in another",
-                ));
+                return Err(Error::custom("hours are below days in one place but not in another"));
             }
         }
         Ok(key)
@@ -129,7 +127,7 @@ impl Level<'_> {
         if !is_ordered {
             entries.sort_unstable_by_key(|(key, _)| *key);
             if entries.windows(2).any(|pair| matches!(pair, [one, two] if one.0 == two.0)) {
-                return Err(Error::custom("a key stands twice in the same object"));
+                return Err(Error::custom("a key occurs twice in the same object"));
             }
         }
         if let Some(length) = self.form.lengths.get_mut(self.depth) {
