@@ -44,13 +44,13 @@ pub(crate) fn operations() -> Vec<Operation> {
 /// Accounts by app and user id; `next` is the `after` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
-    Query(asked): Query<ListQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let filter = filter(&asked)?;
+    let filter = filter(&query)?;
     let accounts = host.gateway().list_accounts_with_last_call(&filter).await?;
     let place =
-        |it: &gateway::AccountWithLastCall| format!("{}/{}", it.account.app, it.account.user_id);
-    Ok(page::<_, SeenAccount, _>("accounts", accounts, &asked.limit, place))
+        |seen: &gateway::AccountWithLastCall| format!("{}/{}", seen.account.app, seen.account.user_id);
+    Ok(page::<_, SeenAccount, _>("accounts", accounts, &query.limit, place))
 }
 
 fn describe_list() -> Operation {
@@ -172,18 +172,18 @@ fn describe_remove() -> Operation {
         .gives("200", "The account, as it was.", shape::<Account>(), account_example())
 }
 
-fn filter(asked: &ListQuery) -> Result<AccountFilter, Problem> {
+fn filter(query: &ListQuery) -> Result<AccountFilter, Problem> {
     let wrong = |name: &str, detail: &str| {
         Problem::invalid(vec![Detail::in_query(format!("{name} {detail}"))])
     };
-    let state = match asked.state.as_deref() {
+    let state = match query.state.as_deref() {
         None => None,
         Some(name) => Some(
             AccountState::from_name(name)
                 .ok_or_else(|| wrong("state", "must be active, revoked, blocked or quarantined"))?,
         ),
     };
-    let after = match asked.after.as_deref() {
+    let after = match query.after.as_deref() {
         None => None,
         Some(text) => {
             let (app, id) = text.split_once('/').unwrap_or_default();
@@ -192,7 +192,7 @@ fn filter(asked: &ListQuery) -> Result<AccountFilter, Problem> {
             Some((app.to_owned(), id))
         }
     };
-    Ok(AccountFilter { app: asked.app.clone(), state, search: None, after, limit: asked.limit.0 })
+    Ok(AccountFilter { app: query.app.clone(), state, search: None, after, limit: query.limit.0 })
 }
 
 fn describe_one(

@@ -53,10 +53,10 @@ pub(crate) fn operations() -> Vec<Operation> {
 /// one answer.
 pub(crate) async fn list(
     State(host): State<Host>,
-    Query(asked): Query<ListQuery>,
+    Query(query): Query<ListQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let ListQuery { actor, action, subject, from, until, order, before, limit } = asked;
+    let ListQuery { actor, action, subject, from, until, order, before, limit } = query;
     let query = AuditQuery { actor, action, subject, from, until, order };
     let filter = query.read().map_err(Problem::invalid)?;
     let filter = AuditFilter { past: before.map(|id| id.0), limit: limit.0, ..filter };

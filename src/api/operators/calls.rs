@@ -44,9 +44,9 @@ pub(crate) fn operations() -> Vec<Operation> {
 /// Recent calls, newest first; `next` is the `before` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
-    Query(asked): Query<ListQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let ListQuery { key, account, endpoint, outcome, status, request_id, before, limit } = asked;
+    let ListQuery { key, account, endpoint, outcome, status, request_id, before, limit } = query;
     let query = CallQuery { key, account, endpoint, outcome, status, request_id };
     let filter = query.read().map_err(Problem::invalid)?;
     let filter = CallFilter { before: before.map(|id| id.0), limit: limit.0, ..filter };

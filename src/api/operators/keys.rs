@@ -39,12 +39,12 @@ pub(crate) fn operations() -> Vec<Operation> {
 /// Keys by id; `next` is the `after` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
-    Query(asked): Query<ListQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let wanted = Page { after: asked.after, limit: asked.limit.0 };
+    let wanted = Page { after: query.after, limit: query.limit.0 };
     let keys = host.gateway().list_keys(&wanted).await?;
-    let id = |it: &Result<_, _>| Unreadable::id_of(it).to_owned();
-    Ok(page::<_, Key, _>("keys", keys, &asked.limit, id))
+    let id = |key: &Result<_, _>| Unreadable::id_of(key).to_owned();
+    Ok(page::<_, Key, _>("keys", keys, &query.limit, id))
 }
 
 fn describe_list() -> Operation {

@@ -37,15 +37,15 @@ pub(crate) fn operations() -> Vec<Operation> {
 /// Links not used yet, newest first; `next` is the `after` of the next page.
 pub(crate) async fn list(
     State(host): State<Host>,
-    Query(asked): Query<ListQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let after = asked.after.as_deref().map(LinkPlace::parse);
+    let after = query.after.as_deref().map(LinkPlace::parse);
     if after == Some(None) {
         let detail = Detail::in_query("after must be the next of the page before");
         return Err(Problem::invalid(vec![detail]));
     }
-    let links = host.gateway().list_links(None, after.flatten(), asked.limit.0).await?;
-    Ok(page::<_, Link, _>("links", links, &asked.limit, |link| link.place().to_string()))
+    let links = host.gateway().list_links(None, after.flatten(), query.limit.0).await?;
+    Ok(page::<_, Link, _>("links", links, &query.limit, |link| link.place().to_string()))
 }
 
 fn describe_list() -> Operation {

@@ -35,9 +35,9 @@ pub(crate) fn operations() -> Vec<Operation> {
 pub(crate) async fn show(
     State(host): State<Host>,
     headers: HeaderMap,
-    Query(asked): Query<UsageQuery>,
+    Query(query): Query<UsageQuery>,
 ) -> Result<Response, Problem> {
-    let (filter, month) = asked.read(host.clock().now()).map_err(Problem::invalid)?;
+    let (filter, month) = query.read(host.clock().now()).map_err(Problem::invalid)?;
     let report = host.gateway().get_usage_report(&filter, month).await?;
     let found = Usage::of(report, &filter);
     let mut response = if preferred(&headers, &["application/json", CSV]) == Some(CSV) {

@@ -140,18 +140,18 @@ fn describe_rotate() -> Operation {
 pub(crate) async fn deliveries(
     State(host): State<Host>,
     Path(webhook): Path,
-    Query(asked): Query<DeliveryQuery>,
+    Query(query): Query<DeliveryQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let before = asked.before.map(|number| number.0);
-    let state = asked.state.as_deref().map(DeliveryState::from_name);
+    let before = query.before.map(|number| number.0);
+    let state = query.state.as_deref().map(DeliveryState::from_name);
     if state == Some(None) {
         let detail = "state must be waiting, delivered or given_up";
         return Err(Problem::invalid(vec![Detail::in_query(detail)]));
     }
-    let (state, limit) = (state.flatten(), asked.limit.0);
+    let (state, limit) = (state.flatten(), query.limit.0);
     let filter = DeliveryFilter { webhook_id: webhook, state, before, limit };
     let deliveries = host.gateway().list_deliveries(&filter).await?;
-    Ok(page::<_, Delivery, _>("deliveries", deliveries, &asked.limit, number))
+    Ok(page::<_, Delivery, _>("deliveries", deliveries, &query.limit, number))
 }
 
 fn describe_deliveries() -> Operation {
@@ -209,8 +209,8 @@ fn describe_remove() -> Operation {
     .gives("200", "The webhook, as it was.", shape::<Webhook>(), webhook_example())
 }
 
-fn number(it: &Result<model::webhook::Delivery, Unreadable>) -> i64 {
-    it.as_ref().map_or_else(|unreadable| unreadable.number, |delivery| delivery.number)
+fn number(delivery: &Result<model::webhook::Delivery, Unreadable>) -> i64 {
+    delivery.as_ref().map_or_else(|unreadable| unreadable.number, |delivery| delivery.number)
 }
 
 fn describe_one(
