@@ -48,8 +48,9 @@ pub(crate) async fn list(
 ) -> Result<Json<Value>, Problem> {
     let filter = filter(&query)?;
     let accounts = host.gateway().list_accounts_with_last_call(&filter).await?;
-    let place =
-        |seen: &gateway::AccountWithLastCall| format!("{}/{}", seen.account.app, seen.account.user_id);
+    let place = |seen: &gateway::AccountWithLastCall| {
+        format!("{}/{}", seen.account.app, seen.account.user_id)
+    };
     Ok(page::<_, SeenAccount, _>("accounts", accounts, &query.limit, place))
 }
 
