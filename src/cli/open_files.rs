@@ -25,7 +25,7 @@ pub(super) fn fit_connections(config: &mut Config) {
     }
 }
 
-/// A third of the remaining files: each caller's connection may need one to X, and operators may have as many as callers.
+/// A third of the remaining files: each caller's connection may need one to X, and operators may have as many.
 fn most(files: u64, database: u32) -> usize {
     let left = files.saturating_sub(RESERVED + u64::from(database));
     usize::try_from(left / 3).unwrap_or(usize::MAX).max(1)

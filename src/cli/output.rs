@@ -52,8 +52,8 @@ pub(super) fn json_line(value: &impl Serialize) {
     }
 }
 
-/// Text from elsewhere, made safe for a terminal: control characters, invisible ones and those that change the direction
-/// of writing are replaced.
+/// Text from elsewhere, made safe for a terminal: control characters, invisible ones and those that change the writing
+/// direction are replaced.
 pub(super) fn plain(text: &str) -> String {
     let hides = |c: char| {
         c.is_control()

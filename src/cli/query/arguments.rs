@@ -29,7 +29,7 @@ pub(in crate::cli) struct Arguments {
     /// Period: totals, 28hr, or START..END, each a time such as 2026-01-31T13:00:00Z or a date, meaning its first hour
     #[arg(long, default_value = "totals")]
     pub(super) window: String,
-    /// How to nest the answer: tweet.id, engagement.type, engagement.day, engagement.hour (repeatable, up to three times)
+    /// How to nest the answer: tweet.id, engagement.type, engagement.day, engagement.hour (up to three times)
     #[arg(long, value_name = "[NAME=]LEVELS")]
     pub(super) group_by: Vec<String>,
     #[arg(long, value_name = "ACCOUNTS", num_args = 1.., help = "Only use the tokens of these accounts (user ids or @screen_names)")]
