@@ -246,7 +246,7 @@ fn connected(world: &World) -> Result<[&WorldUser; CONNECTED], Failure> {
 /// Makes the examples of `/openapi.json` and `/docs` about a post that the sandbox has.
 fn use_sandbox_in_examples(author: &WorldUser) {
     if let Some(post) = author.posts.iter().find(|post| post.state == "active") {
-        openapi::use_examples_of(&post.id, &author.user_id, parts::now().date());
+        openapi::use_examples_of(&post.id, &author.user_id, assemble::now().date());
     }
 }
 

@@ -1,13 +1,13 @@
-//! Nobody gets past the operators' door without an admin key, however the path is spelt.
+//! Nobody reaches the operators' routes without an admin key, however the path is written.
 
 use std::collections::BTreeSet;
 
-use crate::database::on_both;
+use crate::database::{Database, on_both};
 use crate::edge::own;
 use crate::edge::raw::Raw;
 use crate::gateway::TestGateway;
+use crate::http::Ask;
 use crate::openapi::routes::{Route, written};
-use crate::upstream::Ask;
 
 const SPELLINGS: &[&str] = &[
     "//admin/v1/keys",
@@ -56,7 +56,7 @@ const SPELLINGS: &[&str] = &[
     "",
 ];
 
-/// Headers by which other servers are talked into another path, method or user.
+/// Headers that make other servers use another path, method or user.
 const TALK: &[&str] = &[
     "X-Original-URL: /livez",
     "X-Rewrite-URL: /livez",
@@ -83,58 +83,69 @@ fn admin_routes() -> Vec<Route> {
 fn every_admin_route_is_in_the_list() {
     let source = include_str!("../../../src/server/mod.rs");
     let written: BTreeSet<&str> =
-        source.split('"').filter(|it| it.starts_with("/admin/v1/")).collect();
+        source.split('"').filter(|literal| literal.starts_with("/admin/v1/")).collect();
     let routes = admin_routes();
     let listed: BTreeSet<&str> = routes.iter().map(|(path, _)| &**path).collect();
     assert!(routes.len() > 23, "{routes:?}");
     assert_eq!(written, listed);
 }
 
-on_both! {
-    async fn every_admin_route_asks_for_an_admin_key(database: Database) {
-        let gateway = TestGateway::start(&database).await;
-        let admin = gateway.new_admin_key().await;
-        let revoked = gateway.new_admin_key().await;
-        let id = revoked[4..16].to_owned();
-        gateway.admin(&admin, "DELETE", &format!("/admin/v1/keys/{id}")).send().await;
-        let mut altered = admin.clone();
-        altered.replace_range(30..31, if &admin[30..31] == "q" { "r" } else { "q" });
-        for (path, method) in &admin_routes() {
-            let path = path.replace("{account}", "@alice").replace("{key}", &id).replace("{webhook}", "x").replace("{link}", "x");
-            let bare = Ask::new(&gateway.http, &gateway.admin_url, method, &path);
-            let unnamed = bare.clone().send().await;
-            unnamed.is_own(401, "missing_key");
-            assert!(unnamed.text().contains("csa_") && !unnamed.text().contains("csk_"));
-            for key in [&gateway.key, &revoked, &altered, "csa_", "x"] {
-                gateway.admin(key, method, &path).send().await.is_own(401, "unknown_key");
-                bare.clone().header("x-api-key", key).send().await.is_own(401, "unknown_key");
-            }
-            let query = Ask::new(&gateway.http, &gateway.admin_url, method, &format!("{path}?key={admin}&access_token={admin}"));
-            query.send().await.is_own(401, "missing_key");
+async fn every_admin_route_asks_for_an_admin_key(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let revoked = gateway.new_admin_key().await;
+    let id = revoked[4..16].to_owned();
+    gateway.admin(&admin, "DELETE", &format!("/admin/v1/keys/{id}")).send().await;
+    let mut altered = admin.clone();
+    altered.replace_range(30..31, if &admin[30..31] == "q" { "r" } else { "q" });
+    for (path, method) in &admin_routes() {
+        let path = path
+            .replace("{account}", "@alice")
+            .replace("{key}", &id)
+            .replace("{webhook}", "x")
+            .replace("{link}", "x");
+        let bare = Ask::new(&gateway.http, &gateway.admin_url, method, &path);
+        let unnamed = bare.clone().send().await;
+        unnamed.is_own(401, "missing_key");
+        assert!(unnamed.text().contains("csa_") && !unnamed.text().contains("csk_"));
+        for key in [&gateway.key, &revoked, &altered, "csa_", "x"] {
+            gateway.admin(key, method, &path).send().await.is_own(401, "unknown_key");
+            bare.clone().header("x-api-key", key).send().await.is_own(401, "unknown_key");
         }
-        let alice = gateway.store.find_account("demo", gateway.id("alice")).await.unwrap();
-        assert!(alice.is_some(), "nothing was removed");
+        let query = Ask::new(
+            &gateway.http,
+            &gateway.admin_url,
+            method,
+            &format!("{path}?key={admin}&access_token={admin}"),
+        );
+        query.send().await.is_own(401, "missing_key");
     }
-
-    async fn an_admin_key_opens_nothing_for_callers(database: Database) {
-        let gateway = TestGateway::start(&database).await;
-        let admin = gateway.new_admin_key().await;
-        let ask = gateway.ask("POST", crate::upstream::TOTALS).header("authorization", &format!("Bearer {admin}"));
-        ask.body("{}").send().await.is_own(401, "unknown_key");
-        // The callers' listener knows none of the operators' routes.
-        for path in ["/admin/v1/keys", "/metrics"] {
-            let ask = Ask::new(&gateway.http, &gateway.url, "GET", path).header("x-api-key", &admin);
-            let answer = ask.send().await;
-            answer.is_own(404, "not_found");
-            assert!(answer.text().contains("/insights/engagement/totals"), "{}", answer.text());
-        }
-        // Nor the other way round.
-        let ask = Ask::new(&gateway.http, &gateway.admin_url, "POST", crate::upstream::TOTALS);
-        let answer = ask.header("x-api-key", &admin).send().await;
-        answer.is_own(404, "not_found");
-        assert!(answer.text().contains("/admin/v1/"), "{}", answer.text());
-    }
+    let alice = gateway.store.find_account("demo", gateway.id("alice")).await.unwrap();
+    assert!(alice.is_some(), "nothing was removed");
 }
+
+async fn an_admin_key_opens_nothing_for_callers(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    let ask = gateway
+        .ask("POST", crate::upstream::TOTALS)
+        .header("authorization", &format!("Bearer {admin}"));
+    ask.body("{}").send().await.is_own(401, "unknown_key");
+    // The callers' listener has none of the operators' routes.
+    for path in ["/admin/v1/keys", "/metrics"] {
+        let ask = Ask::new(&gateway.http, &gateway.url, "GET", path).header("x-api-key", &admin);
+        let answer = ask.send().await;
+        answer.is_own(404, "not_found");
+        assert!(answer.text().contains("/insights/engagement/totals"), "{}", answer.text());
+    }
+    // Nor the other way round.
+    let ask = Ask::new(&gateway.http, &gateway.admin_url, "POST", crate::upstream::TOTALS);
+    let answer = ask.header("x-api-key", &admin).send().await;
+    answer.is_own(404, "not_found");
+    assert!(answer.text().contains("/admin/v1/"), "{}", answer.text());
+}
+
+on_both!(every_admin_route_asks_for_an_admin_key, an_admin_key_opens_nothing_for_callers);
 
 #[tokio::test]
 async fn no_spelling_of_a_path_passes_without_a_key() {
@@ -146,7 +157,10 @@ async fn no_spelling_of_a_path_passes_without_a_key() {
                 .await;
             let answer = raw.rest().await;
             let refused = ["HTTP/1.1 400", "HTTP/1.1 401", "HTTP/1.1 404", "HTTP/1.1 405"];
-            assert!(refused.iter().any(|it| answer.starts_with(it)), "{method} {path:?}: {answer}");
+            assert!(
+                refused.iter().any(|start| answer.starts_with(start)),
+                "{method} {path:?}: {answer}"
+            );
             assert!(!answer.contains("\"keys\""), "{method} {path:?}: {answer}");
         }
     }
@@ -193,8 +207,10 @@ async fn no_answer_allows_another_origin() {
                         .header("access-control-request-method", "POST")
                         .header("access-control-request-headers", "authorization");
                     let answer = ask.send().await;
-                    let cors =
-                        answer.headers.keys().find(|it| it.as_str().starts_with("access-control"));
+                    let cors = answer
+                        .headers
+                        .keys()
+                        .find(|name| name.as_str().starts_with("access-control"));
                     assert_eq!(cors, None, "{method} {base}{path} from {origin}");
                 }
             }
