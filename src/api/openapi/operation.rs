@@ -248,7 +248,7 @@ impl Answer {
         if !others.is_empty() {
             let names: Vec<String> =
                 others.iter().map(|content| format!("`{}`", content.media)).collect();
-            about.push_str(&format!(" `Accept` may also ask for {}.", names.join(" or ")));
+            about = format!("{about} `Accept` may also ask for {}.", names.join(" or "));
             let written_out = |content: &Content| {
                 let value = serde_json::to_value(content.written());
                 (content.media.to_owned(), value.unwrap_or_default())

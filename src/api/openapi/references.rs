@@ -9,7 +9,7 @@ use utoipa::openapi::OpenApi;
 pub(super) fn drop_unused(document: &mut OpenApi) {
     let whole = serde_json::to_value(&*document).unwrap_or_default();
     let mut used = BTreeSet::new();
-    follow(&whole, &whole["paths"], &mut used);
+    follow(&whole, whole.get("paths").unwrap_or(&Value::Null), &mut used);
     let Some(components) = &mut document.components else { return };
     let is_used = |kind: &str, name: &str| used.contains(&format!("#/components/{kind}/{name}"));
     components.schemas.retain(|name, _| is_used("schemas", name));
