@@ -3,9 +3,9 @@
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::http::Ask;
 use crate::openapi::operations;
 use crate::program::demo::card;
-use crate::upstream::Ask;
 
 #[tokio::test]
 async fn every_question_in_a_demos_description_is_answered() {

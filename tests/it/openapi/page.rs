@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::database::{Kind, fresh};
 use crate::gateway::TestGateway;
+use crate::http::Ask;
 use crate::openapi::{Doors, document, document_of, list, operations};
-use crate::upstream::Ask;
 
 #[tokio::test]
 async fn it_has_no_script_and_loads_nothing_from_elsewhere() {
@@ -106,7 +106,7 @@ fn describes_all(page: &str, document: &Value) {
 async fn its_commands_work_as_they_stand() {
     let database = fresh(Kind::Sqlite).await;
     let mut gateway = TestGateway::start(&database).await;
-    gateway.key = gateway.new_key(|it| it.links = true).await;
+    gateway.key = gateway.new_key(|key| key.create_links = true).await;
     let doors = Doors::open(gateway).await;
     let gateway = &doors.gateway;
     let mut commands: Vec<(String, &String)> = Vec::new();

@@ -8,8 +8,8 @@ use countersign::model::Endpoint;
 
 use crate::database::{Kind, fresh};
 use crate::gateway::TestGateway;
+use crate::http::Answer;
 use crate::openapi::{Doors, document, document_of, operations};
-use crate::upstream::Answer;
 
 /// A path and a method of the code.
 pub type Route = (String, String);

@@ -229,7 +229,7 @@ async fn a_replica_that_was_killed_is_forgotten(database: Database) {
 }
 
 on_both!(
-    the_readmes_steps_change_the_vaults_key_under_load_and_no_call_fails,
+    the_manuals_steps_change_the_vaults_key_under_load_and_no_call_fails,
     sealing_waits_for_replicas_that_lack_the_key,
     a_replica_that_was_killed_is_forgotten
 );
