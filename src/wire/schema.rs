@@ -71,7 +71,7 @@ described! {
 }
 
 pub fn text(about: &str) -> ObjectBuilder {
-    let about = Some(about).filter(|it| !it.is_empty());
+    let about = Some(about).filter(|text| !text.is_empty());
     ObjectBuilder::new().schema_type(Type::String).description(about)
 }
 

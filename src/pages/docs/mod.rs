@@ -58,7 +58,7 @@ fn text(api: Api) -> String {
             id: tag,
             title,
             about: Text(audience.about().to_owned()),
-            operations: of_group.map(|it| operation(it, &document)).collect(),
+            operations: of_group.map(|listed| operation(listed, &document)).collect(),
         }
     };
     let own_problems = operations.iter().flat_map(|operation| &operation.problems);
@@ -74,19 +74,19 @@ fn text(api: Api) -> String {
     view::text(&page)
 }
 
-fn operation(it: &Operation, document: &Value) -> view::Operation {
+fn operation(operation: &Operation, document: &Value) -> view::Operation {
     let mut codes: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
-    for sample in &it.problems {
+    for sample in &operation.problems {
         let of_status = codes.entry(sample.problem.status().as_u16()).or_default();
         if !of_status.contains(&sample.problem.code()) {
             of_status.push(sample.problem.code());
         }
     }
-    let body = |it: &Body| {
-        let schema = serde_json::to_value(&it.content.schema).unwrap_or_default();
+    let body = |body: &Body| {
+        let schema = serde_json::to_value(&body.content.schema).unwrap_or_default();
         fields(&schema, document)
     };
-    let answers = it.answers.iter().flat_map(|answer| {
+    let answers = operation.answers.iter().flat_map(|answer| {
         answer.contents.iter().enumerate().map(|(index, content)| Answer {
             status: if answer.status == "default" { "any other" } else { answer.status },
             media: content.media,
@@ -95,60 +95,62 @@ fn operation(it: &Operation, document: &Value) -> view::Operation {
         })
     });
     view::Operation {
-        id: it.id,
-        method: method(&it.method).to_owned(),
-        path: it.path,
-        summary: it.summary,
-        about: Text(it.about.to_owned()),
-        curl: curl(it),
-        parameters: it.parameters.iter().map(|it| parameter(it, document)).collect(),
-        body: it.body.as_ref().map(body).unwrap_or_default(),
+        id: operation.id,
+        method: method(&operation.method).to_owned(),
+        path: operation.path,
+        summary: operation.summary,
+        about: Text(operation.about.to_owned()),
+        curl: curl(operation),
+        parameters: operation.parameters.iter().map(|given| parameter(given, document)).collect(),
+        body: operation.body.as_ref().map(body).unwrap_or_default(),
         answers: answers.collect(),
         problems: codes.into_iter().collect(),
     }
 }
 
-fn parameter(it: &Parameter, document: &Value) -> Field {
-    let schema = serde_json::to_value(&it.schema).unwrap_or_default();
+fn parameter(parameter: &Parameter, document: &Value) -> Field {
+    let schema = serde_json::to_value(&parameter.schema).unwrap_or_default();
     Field {
-        name: it.name.to_owned(),
-        place: match it.place {
+        name: parameter.name.to_owned(),
+        place: match parameter.place {
             ParameterIn::Path => "in the path",
             ParameterIn::Header => "a header",
             _ => "in the query",
         },
         kind: kind(&schema, document),
-        is_required: it.is_required(),
-        about: Text(it.about.to_owned()),
+        is_required: parameter.is_required(),
+        about: Text(parameter.about.to_owned()),
     }
 }
 
 /// A command for a shell, with the first header parameter only, which most calls need.
-fn curl(it: &Operation) -> String {
-    let path = it
+fn curl(operation: &Operation) -> String {
+    let path = operation
         .parameters
         .iter()
-        .filter(|it| it.place == ParameterIn::Path)
-        .fold(it.path.to_owned(), |path, it| {
-            path.replace(&format!("{{{}}}", it.name), &example(&it.example))
+        .filter(|parameter| parameter.place == ParameterIn::Path)
+        .fold(operation.path.to_owned(), |path, parameter| {
+            path.replace(&format!("{{{}}}", parameter.name), &example(&parameter.example))
         });
-    let compressed = if it.audience == Audience::Callers { " --compressed" } else { "" };
-    let method = match (&it.method, &it.body) {
+    let compressed = if operation.audience == Audience::Callers { " --compressed" } else { "" };
+    let method = match (&operation.method, &operation.body) {
         (HttpMethod::Get, _) | (HttpMethod::Post, Some(_)) => String::new(),
         (other, _) => format!(" -X {}", method(other)),
     };
     let mut parts = vec![format!("curl{compressed}{method} \"$URL{path}\"")];
-    match it.audience {
+    match operation.audience {
         Audience::Callers => parts.push("-H \"Authorization: Bearer $KEY\"".to_owned()),
         Audience::Operators => parts.push("-H \"Authorization: Bearer $ADMIN_KEY\"".to_owned()),
         Audience::Anyone | Audience::Monitoring => (),
     }
-    if let Some(it) = it.parameters.iter().find(|it| it.place == ParameterIn::Header) {
-        parts.push(format!("-H '{}: {}'", it.name, example(&it.example)));
+    if let Some(header) =
+        operation.parameters.iter().find(|parameter| parameter.place == ParameterIn::Header)
+    {
+        parts.push(format!("-H '{}: {}'", header.name, example(&header.example)));
     }
-    if let Some(it) = &it.body {
-        parts.push(format!("-H 'Content-Type: {}'", it.content.media));
-        parts.push(format!("-d '{}'", example(&it.content.example)));
+    if let Some(body) = &operation.body {
+        parts.push(format!("-H 'Content-Type: {}'", body.content.media));
+        parts.push(format!("-d '{}'", example(&body.content.example)));
     }
     parts.join(" \\\n  ")
 }
@@ -162,7 +164,7 @@ fn fields(schema: &Value, document: &Value) -> Vec<Field> {
         name: name.clone(),
         place: "",
         kind: kind(of, document),
-        is_required: required.iter().any(|it| *it == name),
+        is_required: required.iter().any(|member| *member == name),
         about: Text(about(of, document)),
     };
     properties.map(field).collect()
@@ -171,8 +173,8 @@ fn fields(schema: &Value, document: &Value) -> Vec<Field> {
 fn about(schema: &Value, document: &Value) -> String {
     let first = schema["oneOf"].get(0).unwrap_or(schema);
     let places = [schema, first, resolved(first, document), resolved(&schema["items"], document)];
-    let told = places.iter().find_map(|it| it["description"].as_str());
-    told.unwrap_or_default().to_owned()
+    let found = places.iter().find_map(|place| place["description"].as_str());
+    found.unwrap_or_default().to_owned()
 }
 
 /// The type and format of a value, in words.
@@ -184,7 +186,10 @@ fn kind(schema: &Value, document: &Value) -> String {
     }
     let either = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
     if let Some(either) = either {
-        let kinds = either.iter().filter(|it| it["type"] != "null").map(|it| kind(it, document));
+        let kinds = either
+            .iter()
+            .filter(|schema| schema["type"] != "null")
+            .map(|schema| kind(schema, document));
         return kinds.collect::<Vec<_>>().join(", or ");
     }
     let name = schema["type"].as_str().or(schema["type"].get(0).and_then(Value::as_str));
@@ -198,8 +203,8 @@ fn kind(schema: &Value, document: &Value) -> String {
 }
 
 fn resolved<'a>(schema: &'a Value, document: &'a Value) -> &'a Value {
-    let target = schema["$ref"].as_str().and_then(|it| it.strip_prefix('#'));
-    target.and_then(|it| document.pointer(it)).unwrap_or(schema)
+    let target = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    target.and_then(|pointer| document.pointer(pointer)).unwrap_or(schema)
 }
 
 /// The problems of all samples, each code once.
@@ -220,19 +225,19 @@ fn problems(samples: &[&Sample]) -> Vec<Problem> {
 
 /// A text as it is, and anything else as JSON.
 fn example(value: &Value) -> String {
-    value.as_str().map_or_else(|| shown(value, 0), |it| it.trim_end().to_owned())
+    value.as_str().map_or_else(|| shown(value, 0), |text| text.trim_end().to_owned())
 }
 
 /// JSON with a line for each member, and lists of plain values on one line.
 fn shown(value: &Value, depth: usize) -> String {
     let (inner, outer) = ("  ".repeat(depth + 1), "  ".repeat(depth));
-    let is_plain = |it: &Value| !it.is_object() && !it.is_array();
+    let is_plain = |value: &Value| !value.is_object() && !value.is_array();
     match value {
         Value::Object(members) if !members.is_empty() => {
             let lines: Vec<String> = members
                 .iter()
-                .map(|(name, it)| {
-                    format!("{inner}{}: {}", Value::from(&**name), shown(it, depth + 1))
+                .map(|(name, member)| {
+                    format!("{inner}{}: {}", Value::from(&**name), shown(member, depth + 1))
                 })
                 .collect();
             format!("{{\n{}\n{outer}}}", lines.join(",\n"))
@@ -242,7 +247,7 @@ fn shown(value: &Value, depth: usize) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(|it| shown(it, depth)).collect();
+            let items: Vec<String> = items.iter().map(|item| shown(item, depth)).collect();
             format!("[{}]", items.join(", "))
         }
         plain => plain.to_string(),
