@@ -1,18 +1,19 @@
 //! `/console/calls`: admins look through recent calls.
 
+mod fields;
 mod view;
 
 use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use serde::Deserialize;
 
 use crate::api::operators::calls::call_id;
 use crate::gateway::{CallFilter, CallNames, Session};
 use crate::model::call::{Call, CallOutcome, Statuses};
 use crate::model::{AccountRef, Endpoint};
 use crate::pages::console::address::with_query;
+use crate::pages::console::calls::fields::ListQuery;
 use crate::pages::console::calls::view::{Pages, Row};
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::guard::chrome;
@@ -24,25 +25,6 @@ use crate::web::problem::Problem;
 
 const PATH: &str = "/console/calls";
 const ROWS: u32 = 50;
-
-/// The filter as it was typed, and where the page begins.
-#[derive(Deserialize)]
-pub(crate) struct ListQuery {
-    #[serde(default)]
-    key: String,
-    #[serde(default)]
-    account: String,
-    #[serde(default)]
-    endpoint: String,
-    #[serde(default)]
-    outcome: String,
-    #[serde(default)]
-    status: String,
-    #[serde(default)]
-    request_id: String,
-    #[serde(default)]
-    before: String,
-}
 
 pub(crate) async fn list(
     State(host): State<Host>,
@@ -112,12 +94,6 @@ impl ListQuery {
             before: self.before.parse().ok(),
             limit: ROWS,
         }
-    }
-
-    /// Whether nothing narrows the list.
-    fn is_empty(&self) -> bool {
-        let ListQuery { key, account, endpoint, outcome, status, request_id, before: _ } = self;
-        [key, account, endpoint, outcome, status, request_id].iter().all(|field| field.is_empty())
     }
 
     fn link(&self, before: &str) -> String {

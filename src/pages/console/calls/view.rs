@@ -4,7 +4,7 @@ use askama::Template;
 
 use crate::model::call::Call;
 use crate::model::{AuthKind, Endpoint};
-use crate::pages::console::calls::ListQuery;
+use crate::pages::console::calls::fields::ListQuery;
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::layout::{Chrome, Section, second};
 use crate::pages::parts::{filters, text};

@@ -1,5 +1,6 @@
 //! `/console/keys`: admins list, create and revoke API keys.
 
+mod fields;
 mod view;
 
 use axum::Extension;
@@ -16,6 +17,7 @@ use crate::pages::console::address::{callers_url, own_origin, see_other, with_qu
 use crate::pages::console::form::{self, search_text};
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::guard::chrome;
+use crate::pages::console::keys::fields::Fields;
 use crate::pages::console::keys::view::{Created, Filter, Form, Row};
 use crate::pages::console::layout::{Section, hour, time};
 use crate::web::extract::{Path, Query};
@@ -46,23 +48,6 @@ pub(crate) struct ListQuery {
 pub(crate) struct RoleQuery {
     #[serde(default)]
     role: String,
-}
-
-/// The fields of the form.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "the form has a box to tick for each")]
-struct Fields {
-    role: String,
-    name: String,
-    app: String,
-    accounts: String,
-    totals: bool,
-    #[serde(rename = "28hr")]
-    twenty_eight_hours: bool,
-    historical: bool,
-    create_links: bool,
-    expires: String,
 }
 
 pub(crate) async fn list(
@@ -168,18 +153,6 @@ pub(crate) async fn revoke(
 }
 
 impl Fields {
-    fn role(&self) -> Role {
-        Role::from_name(&self.role).unwrap_or_default()
-    }
-
-    fn endpoints(&self) -> [(Endpoint, bool); 3] {
-        [
-            (Endpoint::Totals, self.totals),
-            (Endpoint::TwentyEightHours, self.twenty_eight_hours),
-            (Endpoint::Historical, self.historical),
-        ]
-    }
-
     fn read(&self) -> Result<crate::gateway::NewKey, Vec<crate::gateway::Detail>> {
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let ids = self.accounts.split([' ', ',', '\n', '\r', '\t']).filter(|id| !id.is_empty());

@@ -5,7 +5,7 @@ use askama::Template;
 use crate::model::Endpoint;
 use crate::model::key::{Key, Role};
 use crate::pages::console::form_errors::FieldErrors;
-use crate::pages::console::keys::Fields;
+use crate::pages::console::keys::fields::Fields;
 use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::text;
 

@@ -1,5 +1,6 @@
 //! `/console/links`: admins list, create and withdraw the links with which users connect accounts.
 
+mod fields;
 mod view;
 
 use axum::Extension;
@@ -14,6 +15,7 @@ use crate::pages::console::form::{self, search_text};
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Chrome, Section, time};
+use crate::pages::console::links::fields::Fields;
 use crate::pages::console::links::view::{Created, Filter, Form, Row};
 use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
@@ -32,17 +34,6 @@ pub(crate) struct ListQuery {
     after: String,
     #[serde(default)]
     done: String,
-}
-
-/// The fields of the form.
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Fields {
-    app: String,
-    label: String,
-    user_id: String,
-    return_to: String,
-    expires: String,
 }
 
 pub(crate) async fn list(

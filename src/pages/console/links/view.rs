@@ -4,7 +4,7 @@ use askama::Template;
 
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::layout::{Chrome, Section};
-use crate::pages::console::links::Fields;
+use crate::pages::console::links::fields::Fields;
 use crate::pages::parts::text;
 
 /// A pending link, as it is shown.

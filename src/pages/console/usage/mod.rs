@@ -1,5 +1,6 @@
 //! `/console/usage`: usage over time, also as a CSV download.
 
+mod fields;
 mod view;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,6 @@ use axum::extract::State;
 use axum::http::header::CONTENT_DISPOSITION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
-use serde::Deserialize;
 use time::{Date, Duration, OffsetDateTime};
 
 use crate::api::operators::usage::table;
@@ -20,6 +20,7 @@ use crate::pages::console::colours;
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Section, sentence, time};
+use crate::pages::console::usage::fields::UsageForm;
 use crate::pages::console::usage::view::{Gap, Ranked, Results};
 use crate::pages::parts::chart::{Chart, Colour, Kind, Series};
 use crate::web::extract::Query;
@@ -40,21 +41,6 @@ const LONGEST: i64 = 400 * 24;
 const OTHERS: usize = 7;
 /// The most values that a chart shows as bars; above that it draws lines.
 const MOST_BARS: usize = 250;
-
-/// The form as it was typed or filled in.
-#[derive(Deserialize)]
-pub(crate) struct UsageForm {
-    #[serde(default)]
-    from: String,
-    #[serde(default)]
-    until: String,
-    #[serde(default)]
-    by: String,
-    #[serde(default)]
-    key: String,
-    #[serde(default)]
-    account: String,
-}
 
 pub(crate) async fn show(
     State(host): State<Host>,
@@ -93,10 +79,6 @@ pub(crate) async fn download(
 }
 
 impl UsageForm {
-    fn aspect(&self) -> Option<Aspect> {
-        Aspect::from_name(&self.by)
-    }
-
     /// The filter that the fields mean, or their mistakes.
     fn filter(&self, now: OffsetDateTime) -> Result<UsageFilter, FieldErrors> {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());

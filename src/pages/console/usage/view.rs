@@ -5,7 +5,7 @@ use askama::Template;
 use crate::model::usage::{Aspect, Month, Sums};
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::layout::{Chrome, Section};
-use crate::pages::console::usage::UsageForm;
+use crate::pages::console::usage::fields::UsageForm;
 use crate::pages::parts::chart::{Chart, Colour};
 use crate::pages::parts::{filters, text};
 
