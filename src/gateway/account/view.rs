@@ -10,8 +10,8 @@ use crate::store::{AccountFilter, CallFilter, KeySearch, LastCalls};
 
 /// How many history entries are shown with an account.
 const RECENT: u32 = 10;
-/// Accounts per use of the database: each takes two queries, and the time for one use is short.
-const AT_ONCE: usize = 100;
+/// Accounts whose last calls are found together: a page of them.
+const AT_ONCE: usize = 1000;
 /// Keys read at a time when searching for one that works.
 const KEYS_AT_ONCE: u32 = 50;
 

@@ -1,9 +1,13 @@
 //! The last calls made as each account.
 
+use std::collections::{BTreeSet, HashMap};
+
 use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::Account;
+use crate::store::database::dialect::Lease;
+use crate::store::database::query::{Query, tuples};
 use crate::store::{Error, Store};
 
 /// An account's newest calls, as far as calls are kept.
@@ -22,45 +26,85 @@ pub struct Failure {
     pub code: Option<String>,
 }
 
+/// The newest calls of an account, by id.
+#[derive(FromRow)]
+struct Newest {
+    app: String,
+    user_id: String,
+    last_id: Option<i64>,
+    failed_id: Option<i64>,
+}
+
 #[derive(FromRow)]
 struct Row {
+    call_id: i64,
     called_at: OffsetDateTime,
     status: i64,
     code: String,
 }
 
 impl Store {
-    /// The last calls of each of these accounts, in their order.
+    /// The last calls of each of these accounts, in their order, by two statements however many they are; at most 1000.
     pub async fn list_last_calls(&self, accounts: &[Account]) -> Result<Vec<LastCalls>, Error> {
-        let last = "select called_at, status, code from call where user_id = $1 and app = $2
-             order by call_id desc limit 1";
-        let failed = "select called_at, status, code from call where user_id = $1 and app = $2
-                 and (status = 0 or status >= 400)
-             order by call_id desc limit 1";
+        if accounts.is_empty() {
+            return Ok(Vec::new());
+        }
         self.long(async {
             let mut lease = self.reader(self.wait).await?;
-            let mut found = Vec::with_capacity(accounts.len());
-            for account in accounts {
-                let mut rows = Vec::with_capacity(2);
-                for sql in [last, failed] {
-                    let query = lease.query(sql);
-                    let query = query.bind(account.user_id.to_string()).bind(&account.app);
-                    rows.push(lease.fetch_optional::<Row>(query).await?);
-                }
-                let failed = rows.pop().flatten().map(failure);
-                let at = rows.pop().flatten().map(|row| row.called_at);
-                found.push(LastCalls { at, failed });
+            let query = accounts.iter().fold(newest(&lease, accounts.len()), |query, account| {
+                query.bind(&account.app).bind(account.user_id.to_string())
+            });
+            let newest: Vec<Newest> = lease.fetch_all(query).await?;
+            let ids: BTreeSet<i64> =
+                newest.iter().flat_map(|of| [of.last_id, of.failed_id]).flatten().collect();
+            let mut calls: HashMap<i64, Row> = HashMap::new();
+            if !ids.is_empty() {
+                let sql = format!(
+                    "select call_id, called_at, status, code from call where call_id in {}",
+                    tuples(1, ids.len(), 1)
+                );
+                let query = ids.into_iter().fold(lease.query_of_many(sql), Query::bind);
+                let rows: Vec<Row> = lease.fetch_all(query).await?;
+                calls.extend(rows.into_iter().map(|row| (row.call_id, row)));
             }
-            Ok(found)
+            let of_account: HashMap<(&str, &str), LastCalls> = newest
+                .iter()
+                .map(|of| {
+                    let row = |id: Option<i64>| id.and_then(|id| calls.get(&id));
+                    let at = row(of.last_id).map(|row| row.called_at);
+                    let failed = row(of.failed_id).map(failure);
+                    ((&*of.app, &*of.user_id), LastCalls { at, failed })
+                })
+                .collect();
+            let last = |account: &Account| {
+                let user_id = account.user_id.to_string();
+                of_account.get(&(&*account.app, &*user_id)).cloned().unwrap_or_default()
+            };
+            Ok(accounts.iter().map(last).collect())
         })
         .await
     }
 }
 
-fn failure(row: Row) -> Failure {
+/// Finds the newest calls of `count` accounts; each takes an app and a user id.
+fn newest(lease: &Lease, count: usize) -> Query {
+    lease.query_of_many(format!(
+        "with named (app, user_id) as (values {})
+         select app, user_id,
+             (select call_id from call where call.user_id = named.user_id and call.app = named.app
+              order by call_id desc limit 1) as last_id,
+             (select call_id from call where call.user_id = named.user_id and call.app = named.app
+                  and (status = 0 or status >= 400)
+              order by call_id desc limit 1) as failed_id
+         from named",
+        tuples(1, 2, count)
+    ))
+}
+
+fn failure(row: &Row) -> Failure {
     Failure {
         at: row.called_at,
         status: u16::try_from(row.status).ok().filter(|status| *status > 0),
-        code: Some(row.code).filter(|code| !code.is_empty()),
+        code: Some(row.code.clone()).filter(|code| !code.is_empty()),
     }
 }
