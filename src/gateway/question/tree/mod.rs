@@ -65,7 +65,7 @@ impl Nested {
         let is_post = level == Some(&GroupBy::TweetId);
         match self {
             Nested::Inner(entries) if is_post => {
-                found.extend(entries.iter().map(|(post, _)| *post))
+                found.extend(entries.iter().map(|(post, _)| *post));
             }
             Nested::Leaves(leaves) if is_post => found.extend(leaves.iter().map(|(post, _)| *post)),
             Nested::Wide(leaves) if is_post => found.extend(leaves.iter().map(|(post, _)| *post)),

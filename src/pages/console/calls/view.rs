@@ -95,11 +95,10 @@ impl Row {
     /// Who answered, in words.
     fn answer(&self) -> &'static str {
         match (self.call.status, &self.call.code) {
-            (None, _) => "X failed to answer this call.",
             (Some(_), Some(_)) => "Countersign answered this call itself; the code says why.",
             (Some(..400), None) => "X answered this call.",
             (Some(..500), None) => "X rejected this call.",
-            (Some(_), None) => "X failed to answer this call.",
+            (None, _) | (Some(_), None) => "X failed to answer this call.",
         }
     }
 
