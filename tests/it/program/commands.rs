@@ -116,6 +116,16 @@ async fn revoke_by_name_and_by_secret(deployment: &Deployment, admin: &str) {
     assert_eq!((unknown.code, &*unknown.err), (1, "countersign: there is no such key\n"));
 }
 
+async fn roles_are_for_admins(deployment: &Deployment) {
+    let create = ["key", "create", "Ada", "--role", "auditor", "--json"];
+    assert_eq!(deployment.run(&create).await.code, 2, "--admin is missing");
+    let wrong = deployment.run(&["key", "create", "Ada", "--admin", "--role", "caller"]).await;
+    assert!(wrong.code == 2 && wrong.err.contains("owner, auditor"), "{wrong:?}");
+    let made = json(&deployment.must(&[&create[..], &["--admin"]].concat()).await);
+    assert_eq!((&made["role"], &made["app"]), (&"auditor".into(), &serde_json::Value::Null));
+    deployment.must(&["key", "revoke", "Ada"]).await;
+}
+
 async fn keys_come_and_go(database: Database) {
     let deployment = Deployment::new(&database).await;
     deployment.prepare().await;
@@ -142,6 +152,7 @@ async fn keys_come_and_go(database: Database) {
     assert!(secret.starts_with("csk_") && secret.len() == 66, "{secret}");
     let admin = deployment.key("boss", &["--admin"]).await;
     assert!(admin.starts_with("csa_"), "{admin}");
+    roles_are_for_admins(&deployment).await;
     let made = json(&deployment.must(&["key", "create", "third", "--json"]).await);
     assert_eq!(made["secret"].as_str().map(str::len), Some(66));
 
@@ -159,7 +170,7 @@ async fn keys_come_and_go(database: Database) {
     );
     assert!(row[8].starts_with("until "), "{row:?}");
     let boss = table.iter().find(|row| row[1] == "boss").unwrap();
-    assert_eq!(boss[2..], ["admin", "-", "-", "-", "-", "never", "valid"]);
+    assert_eq!(boss[2..], ["owner", "-", "-", "-", "-", "never", "valid"]);
     let ended = deployment.key("ended", &["--expires", "1ms"]).await;
     let table = cells(&deployment.must(&["key", "list"]).await);
     let row = table.iter().find(|row| row[0] == ended[4..16]).unwrap();
@@ -172,7 +183,7 @@ async fn keys_come_and_go(database: Database) {
     assert_eq!((&*row[2], &*row[8]), ("unreadable", "refused"));
     let listed = deployment.must(&["key", "list", "--json"]).await;
     assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
-    assert_eq!(json(&listed).as_array().unwrap().len(), 4);
+    assert_eq!(json(&listed).as_array().unwrap().len(), 5);
 
     revoke_by_name_and_by_secret(&deployment, &admin).await;
 }

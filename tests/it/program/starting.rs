@@ -1,6 +1,7 @@
 //! How the program refuses to start: with all problems at once, or in one clear line, and a telling exit code.
 
 use countersign::store::Store;
+use rustix::process::Signal;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -224,8 +225,8 @@ async fn a_schema_newer_than_the_program_is_refused(database: Database) {
     let store = database.store().await;
     database
         .run(
-            "insert into schema_version select 99, 'future', applied_at from schema_version where \
-                  version = 1",
+            "insert into schema_version select 99, 'future', 99, applied_at from schema_version \
+                  where version = 1",
         )
         .await;
     drop::<Store>(store);
@@ -237,6 +238,35 @@ async fn a_schema_newer_than_the_program_is_refused(database: Database) {
         let line = one_line(&done, code);
         assert!(line.contains("version 99, newer than"), "{line}");
     }
+}
+
+async fn a_later_schema_that_admits_this_program_is_served(database: Database) {
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let later = "insert into schema_version select 99, 'future', 1, applied_at from schema_version";
+    database.run(later).await;
+    let running = deployment.serve().await;
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().await.code, 0);
+    deployment.key("beside", &[]).await;
+}
+
+async fn migrating_may_be_left_to_an_operator(database: Database) {
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("DATABASE__MIGRATE", "false");
+    let line = one_line(&deployment.run(&["serve"]).await, 1);
+    assert!(line.contains("run `countersign migrate`"), "{line}");
+    let planned = deployment.run(&["migrate", "--plan"]).await;
+    assert_eq!(planned.code, 0, "{planned:?}");
+    assert!(planned.out.contains("create table account ("), "{planned:?}");
+    assert!(planned.err.contains("1 migration would be applied"), "{planned:?}");
+    one_line(&deployment.run(&["serve"]).await, 1);
+    deployment.must(&["migrate"]).await;
+    let planned = deployment.run(&["migrate", "--plan"]).await;
+    assert!(planned.out.is_empty() && planned.err.contains("up to date"), "{planned:?}");
+    let running = deployment.serve().await;
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().await.code, 0);
 }
 
 async fn a_schema_that_is_missing_is_said_to_be(database: Database) {
@@ -264,6 +294,8 @@ async fn eight_that_start_at_once_agree_on_one_schema(database: Database) {
 
 on_both!(
     a_schema_newer_than_the_program_is_refused,
+    a_later_schema_that_admits_this_program_is_served,
+    migrating_may_be_left_to_an_operator,
     a_schema_that_is_missing_is_said_to_be,
     eight_that_start_at_once_agree_on_one_schema
 );
