@@ -42,7 +42,7 @@ create table key (
     -- Endpoints that it may call, separated by spaces; null for all.
     endpoints       text,
     -- Whether it may create links by which users connect the accounts that it may name.
-    create_links    integer not null,
+    create_links    integer not null default 0,
     expires_at      text,
     created_at      text not null,
     revoked_at      text,
@@ -191,7 +191,7 @@ create table audit (
     -- cli, gateway, or key:<id> of an admin key.
     actor       text not null,
     -- Where the request came from; empty for the command line and the gateway itself.
-    address     text not null,
+    address     text not null default '',
     action      text not null,
     subject     text not null,
     -- In words, without secrets.

@@ -73,7 +73,7 @@ impl Database {
     /// Derives all other sums from those of hours.
     pub async fn add_up(&self) {
         self.run("delete from usage_day").await;
-        self.run("insert into usage_day select hour / 24, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_hour group by 1, 2, 3, 4, 5, 6, 7").await;
+        self.run("insert into usage_day (day, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes) select hour / 24, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_hour group by 1, 2, 3, 4, 5, 6, 7").await;
         let month = match self.kind {
             Kind::Sqlite => "unixepoch(day * 86400, 'unixepoch', 'start of month') / 86400",
             Kind::Postgres => {
@@ -81,7 +81,7 @@ impl Database {
             }
         };
         self.run("delete from usage_month").await;
-        self.run(&format!("insert into usage_month select {month}, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_day group by 1, 2, 3, 4, 5, 6, 7")).await;
+        self.run(&format!("insert into usage_month (month, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes) select {month}, app, key_id, user_id, endpoint, auth, outcome, sum(calls), sum(posts), sum(bytes) from usage_day group by 1, 2, 3, 4, 5, 6, 7")).await;
         for (aspect, column) in [
             ("app", "app"),
             ("key", "key_id"),

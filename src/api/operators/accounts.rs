@@ -124,7 +124,7 @@ pub(crate) async fn show(
 }
 
 fn describe_show() -> Operation {
-    describe_one(HttpMethod::Get, "/admin/v1/accounts/{account}", "show_account", "Get an account")
+    describe_one(HttpMethod::Get, "/admin/v1/accounts/{account}", "get_account", "Get an account")
         .gives(
             "200",
             "The account, without its token, and how its last calls ended.",
@@ -211,7 +211,7 @@ fn describe_one(
 
 fn account_example_with_last_calls() -> Value {
     let account = with(account_example(), "last_call_at", "2026-03-10T21:15:30Z");
-    let account = with(account, "last_error", "X refused the call (403)");
+    let account = with(account, "last_error", "X rejected the call (403)");
     with(account, "last_error_at", "2026-03-09T08:00:00Z")
 }
 

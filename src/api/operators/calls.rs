@@ -77,7 +77,7 @@ pub(crate) async fn show(State(host): State<Host>, Path(id): Path) -> Result<Jso
 }
 
 fn describe_show() -> Operation {
-    operation(HttpMethod::Get, "/admin/v1/calls/{call}", "show_call", "Get a recent call")
+    operation(HttpMethod::Get, "/admin/v1/calls/{call}", "get_call", "Get a recent call")
         .takes(in_path("call", "The call's `id`.", "42"))
         .gives("200", "The call.", shape::<Call>(), call_example())
         .refuses(problems::not_found("call among the recent ones"))

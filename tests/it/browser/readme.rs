@@ -73,7 +73,7 @@ async fn work(database: &Database, gateway: &TestGateway) {
                 }
             }
         }
-        database.run(&format!("insert into usage_hour values {}", &rows[1..])).await;
+        database.run(&format!("insert into usage_hour (hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes) values {}", &rows[1..])).await;
     }
     database.add_up().await;
 }
