@@ -50,11 +50,11 @@ async fn a_row_edited_in_any_column_is_refused(database: Database) {
         "endpoints = 'totals historical'".to_owned(),
         "endpoints = 'everything'".to_owned(),
         "accounts = 'everybody'".to_owned(),
-        "links = true".to_owned(),
+        "create_links = true".to_owned(),
         "expires_at = null".to_owned(),
         "expires_at = '2036-01-01 00:00:00+00:00'".to_owned(),
         "created_at = '2020-01-01 00:00:00+00:00'".to_owned(),
-        "kind = 'admin'".to_owned(),
+        "role = 'owner'".to_owned(),
         "revoked_at = '2026-01-01 00:00:00+00:00'".to_owned(),
         "sealed_verifier = substr(sealed_verifier, 2)".to_owned(),
     ];
@@ -78,6 +78,20 @@ async fn a_revoked_key_stays_so_when_its_row_says_otherwise(database: Database) 
     gateway.inner.catch_up_once().await.unwrap();
     let again = TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await;
     is_refused(&again, &key, "revoked, then edited").await;
+}
+
+async fn an_auditor_does_not_become_an_owner_in_the_database(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let auditor = gateway.auditor_key().await;
+    let create = |gateway: &TestGateway| {
+        let body = json!({ "name": "mine", "role": "owner" }).to_string();
+        gateway.admin(&auditor, "POST", "/admin/v1/keys").body(body)
+    };
+    create(&gateway).send().await.is_own(403, "not_allowed");
+    edit(&database, &auditor, "role = 'owner'").await;
+    let again = TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await;
+    create(&again).send().await.is_own(401, "unknown_key");
+    again.admin(&auditor, "GET", "/admin/v1/keys").send().await.is_own(401, "unknown_key");
 }
 
 async fn rows_do_not_stand_in_for_one_another(database: Database) {
@@ -116,7 +130,7 @@ async fn a_row_that_cannot_be_read_is_listed_and_revoked_for_good(database: Data
     let edits = [
         ("accounts = 'everybody'", format!("accounts = '{}'", gateway.id("alice"))),
         ("endpoints = 'everything'", "endpoints = 'totals'".to_owned()),
-        ("links = true", "links = false".to_owned()),
+        ("create_links = true", "create_links = false".to_owned()),
     ];
     for (broken, mended) in edits {
         let key = gateway.new_key(narrow(&gateway)).await;
@@ -182,6 +196,7 @@ async fn the_hour_of_use_is_not_sealed(database: Database) {
 on_both!(
     a_row_edited_in_any_column_is_refused,
     a_revoked_key_stays_so_when_its_row_says_otherwise,
+    an_auditor_does_not_become_an_owner_in_the_database,
     rows_do_not_stand_in_for_one_another,
     a_verifier_copied_from_another_row_is_refused,
     an_edited_row_can_still_be_revoked,
