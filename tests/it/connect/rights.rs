@@ -116,7 +116,7 @@ async fn the_answer_that_an_account_has_ended_has_a_link_for_those_who_may(datab
     revoke(&gateway).await;
     let without = call(&gateway, "alice", &gateway.key).send().await;
     assert!(
-        without.json()["reconnect_url"].is_null() && !without.text().contains("reconnect"),
+        without.json()["reconnect_url"].is_null() && !without.text().contains("reconnect_url"),
         "{}",
         without.text()
     );

@@ -222,7 +222,7 @@ async fn removing_asks_first_and_says_what_it_does(database: Database) {
     );
     let list = visitor.open(done.header("location")).await;
     assert!(
-        list.text().contains("The account is removed") && !list.text().contains("@alice"),
+        list.text().contains("The account was removed") && !list.text().contains("@alice"),
         "{}",
         list.text()
     );

@@ -153,11 +153,7 @@ async fn calls_are_listed_narrowed_and_shown(database: Database) {
     for nothing in ["0", "x", "99999999999999999999"] {
         let page = visitor.open(&format!("{CALLS}/{nothing}")).await;
         is_page(&page, 404);
-        assert!(
-            page.text().contains("There is no such call among the recent ones."),
-            "{}",
-            page.text()
-        );
+        assert!(page.text().contains("There is no such recent call."), "{}", page.text());
     }
 }
 

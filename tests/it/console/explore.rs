@@ -62,7 +62,7 @@ async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database)
     assert_eq!(sorted(rows), sorted(expected));
     let text = page.text();
     assert!(
-        text.contains("Calls that it took")
+        text.contains("Calls made")
             && text.contains("user-context")
             && text.contains("curl --compressed"),
         "{text}"
@@ -125,8 +125,8 @@ async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(databas
     for (typed, expected) in [
         (
             many(501),
-            "the form takes up to 500 posts, and these are 501: ask with countersign query or POST \
-             /v1/engagement, which take up to 10000",
+            "This form takes up to 500 posts, and you entered 501. Use countersign query or POST \
+             /v1/engagement, which take up to 10000.",
         ),
         (many(10_000), "you entered 10000"),
         (format!("{} ", "&\"<".repeat(60)).repeat(65), "must be a post id"),
@@ -156,8 +156,8 @@ async fn a_plan_says_what_it_costs_and_makes_no_call(database: Database) {
     is_page(&page, 200);
     assert!(
         page.text().contains(
-            "Calls: 2 (1 app-only, 1 user-context). Accounts used: 1, of which 1 were \
-                                  not used yet this month."
+            "Calls: 2 (1 app-only, 1 user-context). Accounts used: 1, of which 1 would be \
+                                  new this month."
         ),
         "{}",
         page.text()

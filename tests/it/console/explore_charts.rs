@@ -147,10 +147,10 @@ async fn posts_are_ranked_with_a_chart_for_each_metric(database: Database) {
     }
     let favorites = bars(figure(&text, "favorites by post"));
     assert_eq!(favorites.iter().map(|bar| &*bar.0).collect::<Vec<_>>(), names, "in the same order");
-    assert!(text.contains("The posts with the largest impressions come first."), "{text}");
+    assert!(text.contains("The posts with the most impressions come first."), "{text}");
     assert!(
         text.contains(
-            "aria-label=\"Chart: favorites by post. The numbers are in the table below it.\""
+            "aria-label=\"Chart: favorites by post. The numbers are in the table below.\""
         ),
         "{text}"
     );

@@ -127,7 +127,7 @@ async fn an_admins_key_is_made_and_may_only_look(database: Database) {
     let visitor = Visitor::admin(&gateway).await;
     let form = visitor.open(&format!("{KEYS}/new?role=owner")).await;
     assert!(
-        form.text().contains("for an admin") && !form.text().contains("name=\"accounts\""),
+        form.text().contains("Create an admin key") && !form.text().contains("name=\"accounts\""),
         "{}",
         form.text()
     );
@@ -180,7 +180,7 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
     let text = visitor.send(KEYS, &chosen).await.text();
     for kept in [
         "name=\"28hr\" value=\"true\" checked",
-        "name=\"links\" value=\"true\" checked",
+        "name=\"create_links\" value=\"true\" checked",
         "value=\"90d\" selected",
     ] {
         assert!(text.contains(kept), "{kept}: {text}");
@@ -259,7 +259,7 @@ async fn revoking_asks_first_and_takes_ids_alone(database: Database) {
         (done.status.as_u16(), done.header("location")),
         (303, "/console/keys?done=revoked")
     );
-    assert!(visitor.open(done.header("location")).await.text().contains("The key is revoked"));
+    assert!(visitor.open(done.header("location")).await.text().contains("The key was revoked"));
     assert!(
         gateway
             .inner

@@ -83,7 +83,7 @@ async fn a_link_that_is_withdrawn_opens_nothing_and_ends_what_was_begun(database
     assert!(visitor.open(done.header("location")).await.text().contains("The link was withdrawn"));
     browser.follow(&back).await;
     assert!(!gateway.is_connected("carol").await);
-    browser.open(&link).await.is_page(404, &["This link is not known"]);
+    browser.open(&link).await.is_page(404, &["This link is unknown or has expired"]);
     is_page(&visitor.open(&path).await, 404);
     is_page(&visitor.send(&path, &[]).await, 404);
     for wrong in ["1", "../x", "ffffffffffffffff", path_of(&link).rsplit('/').next().unwrap()] {

@@ -31,12 +31,12 @@ async fn an_overview_of_nothing_leads_to_the_beginning(database: Database) {
             "<dd class=\"state active\">2</dd>",
         ],
     );
-    assert!(!visitor.open(ROOT).await.text().contains("Create your first"));
+    assert!(!visitor.open(ROOT).await.text().contains("Welcome. Countersign holds"));
     database.run("delete from account").await;
     says(
         &visitor.open(ROOT).await,
         &[
-            "Create your first",
+            "Welcome. Countersign holds",
             "No calls in the last 24 hours.",
             "href=\"/console/start\"",
             "No accounts connected yet",
@@ -83,7 +83,7 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
             "Times are for the latest 5 calls",
             "Median time",
             "95&nbsp;% within",
-            "App-only calls carry",
+            "App-only calls use",
             "This month demo has used 2 accounts",
         ],
     );
@@ -184,7 +184,7 @@ async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
     says(
         &visitor.open(ROOT).await,
         &[
-            "App demo: X refuses its consumer key and secret",
+            "App demo: X rejects its consumer key and secret",
             "href=\"/console/calls?outcome=failed\"",
         ],
     );

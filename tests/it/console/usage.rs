@@ -75,8 +75,8 @@ async fn refuse_invalid_filters(visitor: &Visitor<'_>) {
         ),
         (
             "account=%3Cb%3E",
-            "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. The <a \
-             href=\"/console/accounts\">accounts</a>",
+            "id=\"account-wrong\">Account must be a user id of 1 to 19 digits. See <a \
+             href=\"/console/accounts\">Accounts</a>",
         ),
     ] {
         let page = visitor.open(&format!("{USAGE}?{query}")).await;

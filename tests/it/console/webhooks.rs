@@ -87,7 +87,7 @@ async fn a_webhook_is_added_tested_rotated_and_removed_on_its_pages(database: Da
     let asked = visitor.open(&format!("{path}/remove")).await;
     is_page(&asked, 200);
     assert!(asked.text().contains("Remove this webhook?"));
-    assert_eq!(done(&visitor, &format!("{path}/remove"), &[]).await, "The webhook is removed.");
+    assert_eq!(done(&visitor, &format!("{path}/remove"), &[]).await, "The webhook was removed.");
     is_page(&visitor.open(&path).await, 404);
     assert_eq!(
         actions(&gateway).await,
@@ -109,7 +109,7 @@ async fn a_wrong_address_is_said_beside_the_form(database: Database) {
         let text = refused.text();
         assert!(
             text.contains(if app.is_empty() {
-                "The address must be https://"
+                "The URL must be https://"
             } else {
                 "The app must name"
             }),

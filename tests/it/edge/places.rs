@@ -92,7 +92,7 @@ async fn a_full_listener_answers_probes_and_tells_others() {
     let mut kept = keep(&gateway.url, "127.0.0.1").await;
     let leaving = keep(&gateway.url, "127.0.0.2").await;
     let before = counted(&gateway.admin_url, "callers", "limit").await;
-    is_refused(&gateway.url, "127.0.0.3", "as many connections").await;
+    is_refused(&gateway.url, "127.0.0.3", "has reached limits.connections").await;
     assert!(counted(&gateway.admin_url, "callers", "limit").await > before);
     // Operators have connections of their own.
     keep(&gateway.admin_url, "127.0.0.3").await;

@@ -45,7 +45,7 @@ async fn a_sound_deployment_passes_line_by_line(database: Database) {
     assert!(done.out.contains("config: 1 app\n"), "{}", done.out);
 
     deployment.set("VAULT__KEYS", "otherkey=ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=");
-    only_fails(&deployment, "vault: does not open").await;
+    only_fails(&deployment, "vault: cannot open").await;
 }
 
 async fn each_thing_that_is_broken_has_its_line(database: Database) {
