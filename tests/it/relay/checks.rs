@@ -69,9 +69,9 @@ async fn wrong_ids_are_told_with_their_place() {
         (TOTALS, ids(json!([[1]])), "/tweet_ids/0", "not an array"),
         (TOTALS, ids(json!([])), "/tweet_ids", "is empty; give one or more post ids"),
         (TOTALS, ids(json!("1")), "/tweet_ids", "must be an array of post ids, not a string"),
-        (TOTALS, many(251), "/tweet_ids", "has 251 ids; totals takes at most 250 a request"),
-        (HOURS, many(26), "/tweet_ids", "has 26 ids; 28hr takes at most 25 a request"),
-        (HISTORICAL, many(26), "/tweet_ids", "has 26 ids; historical takes at most 25 a request"),
+        (TOTALS, many(251), "/tweet_ids", "has 251 ids; totals takes at most 250 per request"),
+        (HOURS, many(26), "/tweet_ids", "has 26 ids; 28hr takes at most 25 per request"),
+        (HISTORICAL, many(26), "/tweet_ids", "has 26 ids; historical takes at most 25 per request"),
     ])
     .await;
 }
@@ -184,13 +184,13 @@ async fn wrong_windows_are_told_with_the_nearest_that_is_right() {
             HISTORICAL,
             json!({ "end": "2026-04-01" }),
             "/end",
-            "is in the future; it is 2026-03-10T21:15:30Z now",
+            "is in the future; it is now 2026-03-10T21:15:30Z",
         ),
         (
             HISTORICAL,
             json!({ "start": "2026-04-01" }),
             "/start",
-            "is in the future; it is 2026-03-10T21:15:30Z now",
+            "is in the future; it is now 2026-03-10T21:15:30Z",
         ),
         (
             HISTORICAL,
