@@ -172,7 +172,7 @@ async fn a_healed_account_is_told_to_webhooks(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let new = NewWebhook { url: "https://hooks.example.com/".to_owned(), app: None };
     let (webhook, _) = gateway.inner.add_webhook(new, "test").await.unwrap();
-    quarantine(&gateway, "the stored token does not open or is not this user's").await;
+    quarantine(&gateway, "the stored token cannot be opened or is not this user's").await;
     private(&gateway, "alice").send().await.is_relayed(200);
     let backlog = gateway.inner.get_webhook(&webhook.id).await.unwrap().1;
     assert_eq!(backlog.waiting, 2, "that it was quarantined, and that it works again");
