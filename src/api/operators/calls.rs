@@ -80,12 +80,12 @@ fn describe_show() -> Operation {
     operation(HttpMethod::Get, "/admin/v1/calls/{call}", "get_call", "Get a recent call")
         .takes(in_path("call", "The call's `id`.", "42"))
         .gives("200", "The call.", shape::<Call>(), call_example())
-        .refuses(problems::not_found("call among the recent ones"))
+        .refuses(problems::not_found("recent call"))
 }
 
 /// Reads a call's number; any other text is the id of no call.
 pub(crate) fn call_id(text: &str) -> Result<i64, Problem> {
-    Ok(text.parse().map_err(|_| Error::NotFound("call among the recent ones"))?)
+    Ok(text.parse().map_err(|_| Error::NotFound("recent call"))?)
 }
 
 fn call_example() -> Value {

@@ -84,7 +84,7 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
             "Median time",
             "95&nbsp;% within",
             "App-only calls use",
-            "This month demo has used 2 accounts",
+            "X bills demo for 2 accounts used this month",
         ],
     );
     assert_eq!(page.text().matches("<th scope=\"row\">").count(), 24);

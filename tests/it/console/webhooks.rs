@@ -111,7 +111,7 @@ async fn a_wrong_address_is_said_beside_the_form(database: Database) {
             text.contains(if app.is_empty() {
                 "The URL must be https://"
             } else {
-                "The app must name"
+                "The app must be one of the configured apps"
             }),
             "{text}"
         );

@@ -204,7 +204,11 @@ async fn when_time_is_up_what_is_there_is_given(database: Database) {
     let nothing = asked.clone().body(wanted.to_string()).send().await;
     nothing.is_own(504, "nothing_answered");
     assert_eq!(nothing.header("retry-after"), "1");
-    assert!(nothing.text().contains("posts deadline, no time was left"), "{}", nothing.text());
+    assert!(
+        nothing.text().contains("posts are not ready before the deadline, no time was left"),
+        "{}",
+        nothing.text()
+    );
     let wrong = asked.header("countersign-deadline", "soon").body(wanted.to_string()).send().await;
     wrong.is_own(400, "invalid_request");
     assert_eq!(wrong.json()["problems"][0]["header"], "Countersign-Deadline");
