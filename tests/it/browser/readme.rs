@@ -1,7 +1,7 @@
 //! The pictures in the manual: the console after a month in a newsroom. `tests/run readme` leaves them in
 //! `target/screenshots`; the ones in the repository are reduced from them by
-//! `for it in overview-light overview-dark usage-light usage-dark; do pngquant --speed 1 --strip --force
-//! -o tests/it/browser/pictures/$it.png 64 target/screenshots/readme-$it.png; done`.
+//! `for name in overview-light overview-dark usage-light usage-dark; do pngquant --speed 1 --strip --force
+//! -o tests/it/browser/pictures/$name.png 64 target/screenshots/readme-$name.png; done`.
 
 use std::fmt::Write as _;
 use std::fs;
