@@ -41,7 +41,7 @@ pub(crate) async fn require_key(
     let admin = admin.and_then(|known| {
         if changes && known.key.role == Role::Auditor {
             return Err(
-                gateway::Error::NotAllowed("it may look, and change nothing".to_owned()).into()
+                gateway::Error::NotAllowed("it is read-only".to_owned()).into()
             );
         }
         Ok(known)
