@@ -40,9 +40,7 @@ pub(crate) async fn require_key(
     let changes = !request.method().is_safe();
     let admin = admin.and_then(|known| {
         if changes && known.key.role == Role::Auditor {
-            return Err(
-                gateway::Error::NotAllowed("it is read-only".to_owned()).into()
-            );
+            return Err(gateway::Error::NotAllowed("it is read-only".to_owned()).into());
         }
         Ok(known)
     });
