@@ -125,7 +125,7 @@ async fn migrate(config: Option<&std::path::Path>, plan: bool) -> Result<(), Fai
     let applied = store.migrate(assemble::now()).await.map_err(failure::of_store)?;
     let schema = store.schema().await.map_err(failure::of_store)?;
     match applied.len() {
-        0 => output::line(&format!("the schema is up to date (version {})", schema.known)),
+        0 => output::line(&format!("the schema is up to date (version {})", schema.found)),
         count => output::line(&format!(
             "applied {}; the schema is now at version {}",
             output::count(count, "migration", "migrations"),
@@ -138,6 +138,9 @@ async fn migrate(config: Option<&std::path::Path>, plan: bool) -> Result<(), Fai
 /// The SQL of what `migrate` would do; as a comment before each step, which programs may serve beside it.
 async fn print_plan(store: &Store) -> Result<(), Failure> {
     let pending = store.pending_migrations().await.map_err(failure::of_store)?;
+    if pending.is_empty() {
+        store.check_schema().await.map_err(failure::of_store)?;
+    }
     for migration in &pending {
         let Migration { version, name, oldest_program, .. } = migration;
         output::line(&format!(

@@ -231,7 +231,7 @@ async fn a_schema_newer_than_the_program_is_refused(database: Database) {
         .await;
     drop::<Store>(store);
     let deployment = Deployment::new(&database).await;
-    for command in [&["serve"][..], &["migrate"], &["key", "list"]] {
+    for command in [&["serve"][..], &["migrate"], &["migrate", "--plan"], &["key", "list"]] {
         let done = deployment.run(command).await;
         assert_ne!(done.code, 0, "{done:?}");
         let code = done.code;
