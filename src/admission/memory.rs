@@ -9,8 +9,8 @@ use crate::admission::turns::{Rules, Turn, Turns};
 
 /// The most bytes that a small hold may have.
 const SMALL: usize = 256 * 1024;
-/// An eighth of the budget is for small holds only, so that a call never waits behind a question. When it is used up,
-/// small holds wait with the others.
+/// An eighth of the budget is for small holds only, so that calls do not queue behind questions. A small hold for which
+/// it has no room left queues with the large ones.
 const FOR_SMALL_ONES: usize = 8;
 
 /// The memory budget; cheap to clone.
