@@ -62,7 +62,7 @@ pub(super) enum Task {
         #[arg(long)]
         json: bool,
     },
-    /// Delete a webhook and its pending deliveries
+    /// Delete a webhook and all its deliveries
     Remove {
         /// Id of the webhook
         webhook: String,

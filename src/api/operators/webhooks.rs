@@ -189,7 +189,7 @@ fn describe_resend() -> Operation {
         .refuses(problems::not_found("delivery"))
 }
 
-/// Deletes a webhook and its pending deliveries.
+/// Deletes a webhook and all its deliveries.
 pub(crate) async fn remove(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
@@ -205,7 +205,7 @@ fn describe_remove() -> Operation {
         "remove_webhook",
         "Delete a webhook",
     )
-    .about("Deletes its pending deliveries as well.")
+    .about("Deletes all its deliveries as well, pending ones too.")
     .gives("200", "The webhook, as it was.", shape::<Webhook>(), webhook_example())
 }
 

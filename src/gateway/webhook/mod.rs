@@ -181,7 +181,7 @@ impl Gateway {
         Ok((rotated.webhook, secret))
     }
 
-    /// Deletes a receiver and its pending deliveries.
+    /// Deletes a receiver and all its deliveries.
     pub async fn remove_webhook(&self, id: &str, actor: &str) -> Result<Webhook, Error> {
         let webhook = self.get_stored_webhook(id).await?.webhook;
         self.0.store.remove_webhook(&webhook, actor, self.now()).await?;
