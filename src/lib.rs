@@ -57,8 +57,8 @@
 //! - Nothing outside [`store`] knows SQL, nothing outside [`upstream`] knows the upstream's URLs, [`gateway`] knows no
 //!   status codes of its own answers, [`server`] knows no tables.
 //! - Only [`config`] reads the environment; only [`cli`] prints; only [`model::SystemClock`] reads the system's clock.
-//! - An opened access token exists only in [`gateway`] and [`upstream`], as a [`model::Secret`], and never crosses
-//!   [`web`].
+//! - A stored access token is opened only in [`gateway`], as a [`model::Secret`], and lent only to [`upstream`], which
+//!   signs with it through [`oauth1`]. Once stored, it never crosses [`web`]; imports bring it in through [`api`].
 //! - A call in steady state does not query the database, and holds no lock across an `await`.
 //! - A call that failed with one kind of credentials is never retried with the other.
 

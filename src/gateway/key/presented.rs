@@ -113,7 +113,8 @@ impl Gateway {
         self.record_refusal(wanted, why, key_id, from);
     }
 
-    /// The key presented to sign in, if it is proven and has not ended, whatever the address guessed wrong before.
+    /// The key presented to sign in, if it is proven and has not ended. `sign_in` has already turned away addresses with
+    /// many wrong guesses, and counts this one.
     pub(in crate::gateway) async fn find_sign_in_key(
         &self,
         presented: &Presented<'_>,
