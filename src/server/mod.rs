@@ -2,7 +2,8 @@
 //!
 //! Callers' listener: the relay on the upstream's own paths, `/v1/engagement` for questions of any size, `/v1/links`
 //! for keys that may invite users, and the pages under `/connect` where these users connect their accounts.
-//! Operators' listener: `/metrics`, `/admin/v1`, which requires an admin key, and the console's pages under `/console`.
+//! Operators' listener: `/metrics`, which requires no key; `/admin/v1`, which requires an admin key; and the console's
+//! pages under `/console`, which require signing in with one.
 //! Both: `/livez`, `/readyz`, and the API description, `/openapi.json` for programs and `/docs` for people.
 
 use std::sync::Arc;

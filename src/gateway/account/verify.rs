@@ -25,7 +25,8 @@ const BLOCKED_AS_OFTEN: u32 = 24;
 const OTHERS: u32 = 3;
 
 impl Gateway {
-    /// Investigates an answer that refused an account's token. What cannot be settled now is left to the next refusal.
+    /// After a call for which X refused an account's token: confirms the refusal and marks the account, while the
+    /// answer waits a moment. What cannot be settled now is left to the next refusal.
     pub(in crate::gateway) async fn investigate(
         &self,
         app: &Arc<AppState>,
@@ -40,7 +41,8 @@ impl Gateway {
         let _ = tokio::time::timeout(MARKING, investigation).await;
     }
 
-    /// Checks, beside the call, an account for which a call succeeded although it may have been marked meanwhile.
+    /// After a call that succeeded although its account may have been marked meanwhile: asks X about a marked account,
+    /// beside the call, and makes it active again if X accepts its token.
     pub(in crate::gateway) fn recheck(&self, app: &Arc<AppState>, known: Arc<KnownAccount>) {
         let (gateway, app) = (self.clone(), Arc::clone(app));
         tokio::spawn(async move {
@@ -57,7 +59,7 @@ impl Gateway {
     }
 
     /// Checks accounts with X in the background, in turn, until every clone of this gateway is dropped: an account that
-    /// works again is healed, one that X refuses is investigated. Call it once.
+    /// works again becomes active, one that X refuses is marked once that is confirmed. Call it once.
     pub fn check_accounts(&self) -> impl Future<Output = ()> + Send + use<> {
         let inner = Arc::downgrade(&self.0);
         async move {
@@ -90,7 +92,8 @@ impl Gateway {
         Ok(true)
     }
 
-    /// Checks an account's token with X: if accepted, the account is healed; if refused, it is investigated.
+    /// Asks X about an account's token when no call has just failed: if X accepts it, the account becomes active; if X
+    /// refuses it, that is confirmed before the account is marked.
     async fn check_account(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {
         let Some(token) = &known.token else { return Ok(()) };
         let account = &known.stored.account;
@@ -108,6 +111,8 @@ impl Gateway {
         Ok(())
     }
 
+    /// Marks an account whose token X has just refused, if X accepts another account's token and refuses this one
+    /// again.
     async fn confirm(&self, app: &AppState, known: &KnownAccount) -> Result<(), Error> {
         let Some(token) = &known.token else { return Ok(()) };
         let mut doubted_at = app.verifications.doubted_at.lock().await;

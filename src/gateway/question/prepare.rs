@@ -1,5 +1,5 @@
-//! Preparing a question before its calls are planned: whether the key may ask it, the known authors of its posts, and
-//! the accounts whose tokens may be used.
+//! A question from its body to its answer or plan: whether the key may ask it, the known authors of its posts, the
+//! accounts whose tokens may be used, and the plan of its calls, which `run` makes. `Deadline` limits all of that.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant as Deadline, Sleep};
+use tokio::time::{Instant as TokioInstant, Sleep};
 
 use crate::admission::Held;
 use crate::gateway::app::AppState;
@@ -120,7 +120,7 @@ impl Run {
         question: &Question,
         plan: Plan,
         mut held: Held,
-        deadline: Deadline,
+        deadline: TokioInstant,
     ) -> Result<Answered, Error> {
         self.foreign = self.gateway.0.authors.known_foreign(&plan.unknown, &plan.candidates);
         (self.candidates, self.missing) = (plan.candidates, plan.missing);
