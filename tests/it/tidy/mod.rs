@@ -114,6 +114,33 @@ fn row(line: &str) -> Option<(&str, Vec<&str>)> {
 }
 
 #[test]
+fn the_map_leads_to_files_and_items_that_exist() {
+    let map = fs::read_to_string("src/lib.rs").unwrap();
+    let section = map.split_once("//! # Where to find it\n").unwrap().1;
+    let section = section.split("//! # ").next().unwrap();
+    let mut paths = 0;
+    for cell in section.lines().filter_map(second_cell) {
+        let mut text = String::new();
+        for quoted in cell.split('`').skip(1).step_by(2) {
+            if quoted.contains('.') {
+                let read = fs::read_to_string(quoted);
+                text = read.unwrap_or_else(|error| panic!("{quoted}: {error}"));
+                paths += 1;
+            } else {
+                let item = quoted.rsplit("::").next().unwrap();
+                assert!(text.contains(item), "{cell}: {quoted} is not there");
+            }
+        }
+    }
+    assert!(paths > 25, "{paths}");
+}
+
+/// The second cell of a row of a table in the map.
+fn second_cell(line: &str) -> Option<&str> {
+    line.strip_prefix("//! | ")?.split(" | ").nth(1)
+}
+
+#[test]
 fn what_a_page_shows_is_made_of_models_alone() {
     let mut views = 0;
     for (path, text) in sources() {
