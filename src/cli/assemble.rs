@@ -1,6 +1,7 @@
 //! Assembling the program from its settings: database, vault, gateway and runtime.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 
 use anyhow::anyhow;
@@ -153,6 +154,8 @@ fn user_name(users: &str, id: u32) -> Option<&str> {
 
 /// Runs a command that ends by itself, on one thread.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    // As a trait object, so that the runtime is not compiled once for each command.
+    let work: Pin<Box<dyn Future<Output = _> + '_>> = Box::pin(work);
     runtime(1)?.block_on(work)
 }
 

@@ -1,17 +1,15 @@
 //! The gateway's cache of the database, so that a call in steady state queries nothing. Entries stay right
 //! because the change feed removes what changed; only the memory of absent keys expires.
 
-use std::borrow::Borrow;
-use std::hash::Hash;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics::Counter;
-use moka::future;
 
 use crate::gateway::Error;
+use crate::gateway::bounded::{Bounded, Key};
 use crate::gateway::changes::Feed;
 use crate::store;
 use crate::vault;
@@ -19,9 +17,9 @@ use crate::vault;
 /// How many absent keys are remembered as absent.
 const MOST_ABSENT: u64 = 10_000;
 
-pub(super) struct Cache<K, V> {
-    present: future::Cache<K, Arc<V>>,
-    absent: future::Cache<K, ()>,
+pub(super) struct Cache<K: ?Sized, V> {
+    present: Bounded<K, V>,
+    absent: Bounded<K, ()>,
     hits: Counter,
     misses: Counter,
     forgotten: AtomicU64,
@@ -53,14 +51,11 @@ impl From<Unread> for Error {
     }
 }
 
-impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cache<K, V> {
+impl<K: Key + Sync + ?Sized, V: Send + Sync + 'static> Cache<K, V> {
     pub(super) fn new(name: &'static str, most: u64, absent_for: Duration) -> Cache<K, V> {
         Cache {
-            present: future::Cache::new(most),
-            absent: future::Cache::builder()
-                .max_capacity(MOST_ABSENT)
-                .time_to_live(absent_for)
-                .build(),
+            present: Bounded::new(most),
+            absent: Bounded::expiring(MOST_ABSENT, absent_for),
             forgotten: AtomicU64::new(0),
             hits: metrics::counter!("countersign_cache_total", "cache" => name, "outcome" => "hit"),
             misses: metrics::counter!("countersign_cache_total", "cache" => name, "outcome" => "miss"),
@@ -68,11 +63,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cac
     }
 
     /// The cached value, without querying the database.
-    pub(super) async fn peek<Q>(&self, key: &Q) -> Option<Arc<V>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub(super) async fn peek(&self, key: &K) -> Option<Arc<V>> {
         let found = self.present.get(key).await;
         if found.is_some() {
             self.hits.increment(1);
@@ -83,16 +74,12 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cac
     }
 
     /// Whether the key is cached as absent.
-    pub(super) fn is_absent<Q>(&self, key: &Q) -> bool
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        self.absent.contains_key(key)
+    pub(super) fn is_absent(&self, key: &K) -> bool {
+        self.absent.has(key)
     }
 
     /// Adds a value that was read outside a call, before the feed is followed.
-    pub(super) async fn remember(&self, key: K, value: V) {
+    pub(super) async fn remember(&self, key: &K, value: V) {
         self.present.insert(key, Arc::new(value)).await;
     }
 
@@ -102,7 +89,7 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cac
     /// Boxed, since it is seldom needed and large: each call's future would have to make room for it.
     pub(super) fn load<'a>(
         &'a self,
-        key: K,
+        key: &'a K,
         feed: &'a Feed,
         anew: bool,
         load: impl Future<Output = Result<Option<V>, Unread>> + Send + 'a,
@@ -112,16 +99,15 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cac
 
     async fn load_now(
         &self,
-        key: K,
+        key: &K,
         feed: &Feed,
         anew: bool,
         load: impl Future<Output = Result<Option<V>, Unread>> + Send,
     ) -> Found<V> {
-        let key = &key;
         if anew {
             self.forget(key).await;
         }
-        if self.absent.contains_key(key) {
+        if self.absent.has(key) {
             return Ok(None);
         }
         let before = feed.position();
@@ -132,11 +118,11 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cac
                 Err(error) => Err(Miss::Unread(error)),
             }
         };
-        let found = match self.present.try_get_with(key.clone(), find).await {
+        let found = match self.present.get_or_load(key, find).await {
             Ok(value) => Some(value),
             Err(miss) => match &*miss {
                 Miss::Absent => {
-                    self.absent.insert(key.clone(), ()).await;
+                    self.absent.insert(key, Arc::new(())).await;
                     None
                 }
                 Miss::Unread(error) => return Err(error.clone()),
@@ -155,14 +141,14 @@ impl<K: Hash + Eq + Clone + Send + Sync + 'static, V: Send + Sync + 'static> Cac
     }
 
     pub(super) async fn forget(&self, key: &K) {
-        self.present.invalidate(key).await;
-        self.absent.invalidate(key).await;
+        self.present.remove(key).await;
+        self.absent.remove(key).await;
         self.forgotten.fetch_add(1, Ordering::Release);
     }
 
     pub(super) fn forget_all(&self) {
-        self.present.invalidate_all();
-        self.absent.invalidate_all();
+        self.present.clear();
+        self.absent.clear();
         self.forgotten.fetch_add(1, Ordering::Release);
     }
 }

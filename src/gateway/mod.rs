@@ -4,6 +4,7 @@ mod account;
 mod app;
 mod audit;
 mod bearer;
+mod bounded;
 mod cache;
 mod call;
 mod changes;
@@ -99,7 +100,7 @@ pub struct Gateway(Arc<Inner>);
 
 struct Inner {
     apps: BTreeMap<String, Arc<AppState>>,
-    keys: Cache<String, KnownKey>,
+    keys: Cache<str, KnownKey>,
     authors: Authors,
     feed: Feed,
     usage: Usage,

@@ -93,8 +93,8 @@ impl Gateway {
         let user_id: UserId = stored.account.user_id;
         if has_name {
             let name = stored.account.screen_name.to_ascii_lowercase();
-            app.names.remember(name_place(None, &name), user_id).await;
+            app.names.remember(&name_place(None, &name), user_id).await;
         }
-        app.accounts.remember(user_id, KnownAccount { stored, token: Some(token) }).await;
+        app.accounts.remember(&user_id, KnownAccount { stored, token: Some(token) }).await;
     }
 }

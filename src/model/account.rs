@@ -17,6 +17,10 @@ impl UserId {
         }
         text.parse().ok().map(UserId)
     }
+
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for UserId {

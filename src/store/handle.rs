@@ -3,7 +3,7 @@
 use crate::config;
 use crate::store::database::deadline::within;
 use crate::store::database::dialect::{Lease, On};
-use crate::store::database::query::{Query, Row};
+use crate::store::database::query::{Query, Row, Rows};
 use crate::store::database::{postgres, sqlite};
 use crate::store::error::Error;
 use crate::store::webhook::prover::Prover;
@@ -118,16 +118,16 @@ impl Store {
     }
 
     pub(super) async fn fetch_all<R: Row>(&self, query: Query) -> Result<Vec<R>, Error> {
-        self.long(async { self.reader(self.wait).await?.fetch_all(query).await }).await
+        self.rows(query).await?.read()
     }
 
     pub(super) async fn fetch_optional<R: Row>(&self, query: Query) -> Result<Option<R>, Error> {
-        self.long(async { self.reader(self.wait).await?.fetch_optional(query).await }).await
+        self.first_row(query).await?.read_first()
     }
 
     /// `fetch_all` on a request's path.
     pub(super) async fn fetch_all_for_call<R: Row>(&self, query: Query) -> Result<Vec<R>, Error> {
-        self.short(async { self.reader(self.call_wait).await?.fetch_all(query).await }).await
+        self.rows_for_call(query).await?.read()
     }
 
     /// `fetch_optional` on a request's path.
@@ -135,7 +135,23 @@ impl Store {
         &self,
         query: Query,
     ) -> Result<Option<R>, Error> {
-        self.short(async { self.reader(self.call_wait).await?.fetch_optional(query).await }).await
+        self.first_row_for_call(query).await?.read_first()
+    }
+
+    async fn rows(&self, query: Query) -> Result<Rows, Error> {
+        self.long(async { self.reader(self.wait).await?.rows(query).await }).await
+    }
+
+    async fn first_row(&self, query: Query) -> Result<Rows, Error> {
+        self.long(async { self.reader(self.wait).await?.first_row(query).await }).await
+    }
+
+    async fn rows_for_call(&self, query: Query) -> Result<Rows, Error> {
+        self.short(async { self.reader(self.call_wait).await?.rows(query).await }).await
+    }
+
+    async fn first_row_for_call(&self, query: Query) -> Result<Rows, Error> {
+        self.short(async { self.reader(self.call_wait).await?.first_row(query).await }).await
     }
 
     /// Runs a query that writes; returns the number of rows that it affected.

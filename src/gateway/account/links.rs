@@ -212,7 +212,7 @@ impl Gateway {
             if self.is_open(&known).await? {
                 return Ok(known.link.clone());
             }
-            kept.invalidate(&user_id).await;
+            kept.remove(&user_id).await;
         }
         let make = async {
             let new = NewLink::to_reconnect(&account.app, user_id, &account.screen_name);
@@ -224,9 +224,9 @@ impl Gateway {
                 link: Reconnect { until: made.link.expires_at, url: made.url },
             }))
         };
-        let link = kept.try_get_with(user_id, make).await;
+        let link = kept.get_or_load(&user_id, make).await;
         if matches!(link.as_ref().map_err(|error| &**error), Err(Error::TooManyLinks { .. })) {
-            app.reconnects.full.insert(key_id.to_owned(), ()).await;
+            app.reconnects.full.insert(key_id, Arc::new(())).await;
         }
         Ok(link.map_err(|error| Error::StoreUnavailable(error.into()))?.link.clone())
     }

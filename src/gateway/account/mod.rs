@@ -202,7 +202,7 @@ impl Gateway {
             let found = store.find_account_by_screen_name(app_name, name).await?;
             Ok(found.map(|stored| stored.account.user_id))
         };
-        Ok(app.names.load(place, &self.0.feed, !remembers, load).await?.map(|user_id| *user_id))
+        Ok(app.names.load(&place, &self.0.feed, !remembers, load).await?.map(|user_id| *user_id))
     }
 
     pub(super) async fn find_account(
@@ -222,7 +222,7 @@ impl Gateway {
             Box::pin(self.heal(&mut known)).await?;
             Ok(Some(known))
         };
-        Ok(app.accounts.load(user_id, &self.0.feed, !remembers, load).await?)
+        Ok(app.accounts.load(&user_id, &self.0.feed, !remembers, load).await?)
     }
 
     /// The app that a request about accounts names in its query.

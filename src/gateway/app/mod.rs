@@ -39,7 +39,7 @@ pub(in crate::gateway) struct AppState {
     pub(in crate::gateway) reconnects: Reconnects,
     pub(in crate::gateway) accounts: Cache<UserId, KnownAccount>,
     /// Users by screen name, with separate entries for each limited key.
-    pub(in crate::gateway) names: Cache<String, UserId>,
+    pub(in crate::gateway) names: Cache<str, UserId>,
     /// Turns for the calls of questions, which run side by side.
     pub(in crate::gateway) question_turns: Arc<Turns>,
     pub(in crate::gateway) lookup_pause: LookupPause,

@@ -1,13 +1,12 @@
 //! The links that answers about ended accounts have carried.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
-use moka::future::Cache;
 use time::OffsetDateTime;
 
+use crate::gateway::bounded::Bounded;
 use crate::model::{Secret, UserId};
 
 const MOST_KEPT: u64 = 10_000;
@@ -29,9 +28,9 @@ impl fmt::Debug for Reconnect {
 
 /// The links that answers have carried, so that a service that keeps calling does not create one with each call.
 pub(in crate::gateway) struct Reconnects {
-    pub(in crate::gateway) kept: Cache<UserId, Arc<Kept>>,
+    pub(in crate::gateway) kept: Bounded<UserId, Kept>,
     /// Keys that have reached their limit of links, so that not every call tries to create another.
-    pub(in crate::gateway) full: Cache<String, ()>,
+    pub(in crate::gateway) full: Bounded<str, ()>,
 }
 
 pub(in crate::gateway) struct Kept {
@@ -42,17 +41,17 @@ pub(in crate::gateway) struct Kept {
 
 impl Default for Reconnects {
     fn default() -> Reconnects {
-        let full = Cache::builder().max_capacity(MOST_KEPT).time_to_live(WHILE_FULL).build();
-        Reconnects { kept: Cache::new(MOST_KEPT), full }
+        let full = Bounded::expiring(MOST_KEPT, WHILE_FULL);
+        Reconnects { kept: Bounded::new(MOST_KEPT), full }
     }
 }
 
 impl Reconnects {
     pub(in crate::gateway) async fn forget(&self, user_id: UserId) {
-        self.kept.invalidate(&user_id).await;
+        self.kept.remove(&user_id).await;
     }
 
     pub(in crate::gateway) fn is_full(&self, key_id: &str) -> bool {
-        self.full.contains_key(key_id)
+        self.full.has(key_id)
     }
 }

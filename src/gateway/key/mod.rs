@@ -205,13 +205,13 @@ impl Gateway {
                 .map_err(|unreadable| warn!(key = id, why = unreadable.why, "a key is refused"))
                 .ok())
         };
-        Ok(self.0.keys.load(id.to_owned(), &self.0.feed, !self.may_remember(), load).await?)
+        Ok(self.0.keys.load(id, &self.0.feed, !self.may_remember(), load).await?)
     }
 
     /// Caches a key that was read outside a call; a key that does not open is dealt with when it is used.
     pub(super) async fn remember_key(&self, stored: StoredKey) {
         if let Ok(known) = self.open_key(stored) {
-            self.0.keys.remember(known.key.id.clone(), known).await;
+            self.0.keys.remember(&known.key.id.clone(), known).await;
         }
     }
 

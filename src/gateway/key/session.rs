@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use moka::future::Cache;
 use time::{Duration, OffsetDateTime};
 
+use crate::gateway::bounded::Bounded;
 use crate::gateway::key::presented::{MALFORMED, TOO_MANY};
 use crate::gateway::key::{KnownKey, whole_second};
 use crate::gateway::{Error, Gateway, Wanted};
@@ -52,12 +52,12 @@ pub enum SignIn {
 }
 
 /// Sessions that are known to exist, so that their look-ups do not wait behind those of made-up ones.
-pub(in crate::gateway) struct Sessions(Cache<Vec<u8>, ()>);
+pub(in crate::gateway) struct Sessions(Bounded<[u8], ()>);
 
 impl Default for Sessions {
     fn default() -> Sessions {
         let longest = LONGEST.unsigned_abs();
-        Sessions(Cache::builder().max_capacity(10_000).time_to_live(longest).build())
+        Sessions(Bounded::expiring(10_000, longest))
     }
 }
 
@@ -101,7 +101,7 @@ impl Gateway {
             return Ok(None);
         }
         let hash = vault::fingerprint(secret).to_vec();
-        let is_known = self.0.sessions.0.contains_key(&hash);
+        let is_known = self.0.sessions.0.has(&hash);
         let stored = if is_known {
             self.0.store.find_session(&hash).await?
         } else {
@@ -121,7 +121,7 @@ impl Gateway {
             return Ok(None);
         };
         if !is_known {
-            self.0.sessions.0.insert(hash.clone(), ()).await;
+            self.0.sessions.0.insert(&hash, Arc::new(())).await;
         }
         if now - stored.seen_at >= SEEN {
             self.0.store.touch_session(&hash, now).await?;

@@ -2,13 +2,13 @@
 //! checksum is public, so anybody can make up keys and links that look right.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use moka::future::Cache;
-
+use crate::gateway::bounded::Bounded;
 use crate::gateway::{Error, Gateway};
 use crate::model::key::Kind;
 use crate::store;
@@ -30,7 +30,7 @@ pub(in crate::gateway) struct Strangers {
 }
 
 /// How many guesses of an address were wrong within the last minute, or are being checked.
-pub(in crate::gateway) struct Guesses(Cache<IpAddr, Arc<AtomicU32>>);
+pub(in crate::gateway) struct Guesses(Bounded<IpAddr, AtomicU32>);
 
 /// A guess that is being checked. It stops counting unless it was wrong, even if the client goes away.
 pub(in crate::gateway) struct Guess {
@@ -53,14 +53,15 @@ impl Strangers {
 
 impl Default for Guesses {
     fn default() -> Guesses {
-        Guesses(Cache::builder().max_capacity(MOST_ADDRESSES).time_to_live(WINDOW).build())
+        Guesses(Bounded::expiring(MOST_ADDRESSES, WINDOW))
     }
 }
 
 impl Guesses {
     /// Counts a guess before it is checked, so that a thousand at once cost no more look-ups than a thousand in turn.
     pub(in crate::gateway) async fn begin(&self, from: IpAddr) -> Result<Guess, Error> {
-        let of_address = self.0.get_with(network(from), async { Arc::default() }).await;
+        let none = async { Ok::<_, Infallible>(Arc::default()) };
+        let of_address = self.0.get_or_load(&network(from), none).await.unwrap_or_default();
         let count = |guesses: u32| (guesses < MOST_WRONG).then_some(guesses + 1);
         let counted = of_address.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
         counted.map_err(|_| Error::TooManyGuesses)?;

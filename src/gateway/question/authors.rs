@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use moka::future::Cache;
 use tracing::warn;
 
 use crate::gateway::Gateway;
+use crate::gateway::bounded::Bounded;
 use crate::gateway::key::KnownKey;
 use crate::gateway::question::Question;
 use crate::model::UserId;
@@ -25,30 +26,30 @@ const STORING: Duration = Duration::from_secs(1);
 
 /// Cached facts about posts' authors.
 pub struct Authors {
-    known: Cache<u64, UserId>,
+    known: Bounded<u64, UserId>,
     /// Users who have not written a post.
-    foreign: Cache<(u64, UserId), ()>,
+    foreign: Bounded<(u64, UserId), ()>,
     /// Posts looked up in vain: deleted, protected or nonexistent.
-    hidden: Cache<u64, ()>,
+    hidden: Bounded<u64, ()>,
 }
 
 impl Authors {
     pub fn new() -> Authors {
         Authors {
-            known: Cache::new(MOST),
-            foreign: Cache::new(MOST),
-            hidden: Cache::builder().max_capacity(MOST).time_to_live(HIDDEN_FOR).build(),
+            known: Bounded::new(MOST),
+            foreign: Bounded::new(MOST),
+            hidden: Bounded::expiring(MOST, HIDDEN_FOR),
         }
     }
 
     pub fn is_hidden(&self, post: u64) -> bool {
-        self.hidden.contains_key(&post)
+        self.hidden.has(&post)
     }
 
     /// Remembers which of the posts that were looked up were not shown.
     pub async fn hide(&self, posts: &[u64], shown: &HashMap<u64, UserId>) {
         for post in posts.iter().filter(|post| !shown.contains_key(post)) {
-            self.hidden.insert(*post, ()).await;
+            self.hidden.insert(post, Arc::new(())).await;
         }
     }
 
@@ -56,20 +57,20 @@ impl Authors {
     pub fn known_foreign(&self, posts: &[u64], candidates: &[UserId]) -> HashSet<(u64, UserId)> {
         let pairs =
             posts.iter().flat_map(|post| candidates.iter().map(|candidate| (*post, *candidate)));
-        pairs.filter(|pair| self.foreign.contains_key(pair)).collect()
+        pairs.filter(|pair| self.foreign.has(pair)).collect()
     }
 
     pub async fn forget(&self, post: u64) {
-        self.known.invalidate(&post).await;
+        self.known.remove(&post).await;
     }
 
     pub fn forget_all(&self) {
-        self.known.invalidate_all();
+        self.known.clear();
     }
 
     async fn remember(&self, authors: &HashMap<u64, UserId>) {
         for (post, author) in authors {
-            self.known.insert(*post, *author).await;
+            self.known.insert(post, Arc::new(*author)).await;
         }
     }
 }
@@ -94,7 +95,7 @@ impl Gateway {
         }
         for post in question.posts.iter().filter(|post| !question.owners.contains_key(post)) {
             match self.0.authors.known.get(post).await {
-                Some(author) => drop(known.insert(*post, author)),
+                Some(author) => drop(known.insert(*post, *author)),
                 None => others.push(*post),
             }
         }
@@ -125,8 +126,8 @@ impl Gateway {
         }
         let known = &self.0.authors.known;
         for (post, author) in &misattributed {
-            if known.get(post).await.is_some_and(|cached| cached == *author) {
-                known.invalidate(post).await;
+            if known.get(post).await.is_some_and(|cached| *cached == *author) {
+                known.remove(post).await;
             }
         }
         let (store, now) = (self.0.store.clone(), self.now());
@@ -145,9 +146,9 @@ impl Gateway {
     ) {
         let authors = &self.0.authors;
         for pair in foreign {
-            authors.foreign.insert(pair, ()).await;
+            authors.foreign.insert(&pair, Arc::new(())).await;
         }
-        learnt.retain(|post, _| !authors.known.contains_key(post));
+        learnt.retain(|post, _| !authors.known.has(post));
         if learnt.is_empty() {
             return;
         }

@@ -16,6 +16,9 @@ use crate::store::error::{Cause, Error, violates};
 /// The most items that one statement names; SQLite takes 32766 parameters.
 pub(in crate::store) const MOST_ITEMS: usize = 500;
 
+/// Rows as either database gave them.
+pub(in crate::store) type Rows = On<Vec<PgRow>, Vec<SqliteRow>>;
+
 /// What either database's rows can be read as.
 pub(in crate::store) trait Row:
     for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin
@@ -46,22 +49,27 @@ impl Query {
         })
     }
 
-    async fn fetch_all<R: Row>(self, connection: Connection<'_>) -> Result<Vec<R>, Error> {
-        Ok(on!(self.paired(connection)?, (statement, connection) => {
-            statement.try_map(|row| R::from_row(&row)).fetch_all(connection).await?
-        }))
+    async fn fetch_all(self, connection: Connection<'_>) -> Result<Rows, Error> {
+        Ok(match self.paired(connection)? {
+            On::Postgres((statement, connection)) => {
+                On::Postgres(statement.fetch_all(connection).await?)
+            }
+            On::Sqlite((statement, connection)) => {
+                On::Sqlite(statement.fetch_all(connection).await?)
+            }
+        })
     }
 
-    async fn fetch_optional<R: Row>(self, connection: Connection<'_>) -> Result<Option<R>, Error> {
-        Ok(on!(self.paired(connection)?, (statement, connection) => {
-            statement.try_map(|row| R::from_row(&row)).fetch_optional(connection).await?
-        }))
-    }
-
-    async fn fetch_one<R: Row>(self, connection: Connection<'_>) -> Result<R, Error> {
-        Ok(on!(self.paired(connection)?, (statement, connection) => {
-            statement.try_map(|row| R::from_row(&row)).fetch_one(connection).await?
-        }))
+    /// At most one row.
+    async fn fetch_first(self, connection: Connection<'_>) -> Result<Rows, Error> {
+        Ok(match self.paired(connection)? {
+            On::Postgres((statement, connection)) => {
+                On::Postgres(statement.fetch_optional(connection).await?.into_iter().collect())
+            }
+            On::Sqlite((statement, connection)) => {
+                On::Sqlite(statement.fetch_optional(connection).await?.into_iter().collect())
+            }
+        })
     }
 
     async fn execute(self, connection: Connection<'_>, unique: Option<&str>) -> Result<u64, Error> {
@@ -84,6 +92,21 @@ impl Query {
             }
             _ => Err(Error::Query(Cause::new("the query is for the other database"))),
         }
+    }
+}
+
+impl Rows {
+    /// Only this is compiled for each type that rows are read as; fetching is much code.
+    pub(in crate::store) fn read<R: Row>(self) -> Result<Vec<R>, Error> {
+        let read: Result<Vec<R>, sqlx::Error> = on!(&self, rows => {
+            rows.iter().map(R::from_row).collect()
+        });
+        Ok(read?)
+    }
+
+    pub(in crate::store) fn read_first<R: Row>(self) -> Result<Option<R>, Error> {
+        let read = on!(&self, rows => rows.first().map(R::from_row).transpose());
+        Ok(read?)
     }
 }
 
@@ -119,22 +142,31 @@ where
         }
     }
 
+    pub(in crate::store) async fn rows(&mut self, query: Query) -> Result<Rows, Error> {
+        query.fetch_all(self.connection()).await
+    }
+
+    pub(in crate::store) async fn first_row(&mut self, query: Query) -> Result<Rows, Error> {
+        query.fetch_first(self.connection()).await
+    }
+
     pub(in crate::store) async fn fetch_all<R: Row>(
         &mut self,
         query: Query,
     ) -> Result<Vec<R>, Error> {
-        query.fetch_all(self.connection()).await
+        self.rows(query).await?.read()
     }
 
     pub(in crate::store) async fn fetch_optional<R: Row>(
         &mut self,
         query: Query,
     ) -> Result<Option<R>, Error> {
-        query.fetch_optional(self.connection()).await
+        self.first_row(query).await?.read_first()
     }
 
     pub(in crate::store) async fn fetch_one<R: Row>(&mut self, query: Query) -> Result<R, Error> {
-        query.fetch_one(self.connection()).await
+        let first = self.fetch_optional(query).await?;
+        first.ok_or_else(|| sqlx::Error::RowNotFound.into())
     }
 
     /// Returns the number of rows that the query affected.
