@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use crate::config::Limits;
-use crate::gateway::{Detail, explain_json, read_aside};
+use crate::gateway::{Deadline, Detail, explain_json, read_aside};
 use crate::web::problem::Problem;
 
 /// Refuses a body declared as anything but JSON. One without a type is taken for JSON; parsing it will tell.
@@ -61,22 +61,23 @@ fn length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
 }
 
-/// The whole body, at most `most` bytes, each part within `limits.body_idle` and all within `limits.request_deadline`.
+/// The whole body, at most `most` bytes, each part within `limits.body_idle` and all of it before the deadline.
 pub(crate) async fn read(
     headers: &HeaderMap,
     mut body: Body,
     most: usize,
     limits: &Limits,
+    deadline: Deadline,
 ) -> Result<Bytes, Problem> {
     let length = length(headers);
     if length.is_some_and(|length| length > most) {
         return Err(Problem::body_too_large(most));
     }
-    let Some(first) = next(&mut body, limits.body_idle).await? else { return Ok(Bytes::new()) };
-    if length == Some(first.len()) && first.len() <= most {
-        return Ok(first);
-    }
-    let rest = async {
+    let read = async {
+        let Some(first) = next(&mut body, limits.body_idle).await? else { return Ok(Bytes::new()) };
+        if length == Some(first.len()) && first.len() <= most {
+            return Ok(first);
+        }
         let mut whole = BytesMut::from(first);
         while whole.len() <= most {
             let Some(part) = next(&mut body, limits.body_idle).await? else {
@@ -86,7 +87,7 @@ pub(crate) async fn read(
         }
         Err(Problem::body_too_large(most))
     };
-    tokio::time::timeout(limits.request_deadline, rest)
+    tokio::time::timeout_at(deadline.end, read)
         .await
         .unwrap_or_else(|_| Err(Problem::body_timeout()))
 }

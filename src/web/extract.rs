@@ -1,14 +1,12 @@
-//! Extractors of paths, queries and bodies whose refusals are problems, and the pages of lists.
+//! Extractors of paths, queries and bodies whose refusals are problems.
 
-use axum::Json;
 use axum::extract::{FromRequestParts, Request, rejection::QueryRejection};
 use axum::http::request::Parts;
 use bytes::Bytes;
-use serde::de::{DeserializeOwned, Error};
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::gateway::Detail;
+use crate::gateway::{Deadline, Detail};
 use crate::model::AccountRef;
 use crate::web::body;
 use crate::web::host::Host;
@@ -16,10 +14,6 @@ use crate::web::problem::Problem;
 
 /// The largest body, enough to import some thousand accounts.
 pub(crate) const MOST_BYTES: usize = 4 * 1024 * 1024;
-
-pub(crate) const MOST_ITEMS: u32 = 1000;
-
-pub(crate) const ITEMS: u32 = 100;
 
 /// Which app is meant; optional if only one is configured.
 #[derive(Deserialize)]
@@ -67,47 +61,6 @@ fn invalid_query(rejection: &QueryRejection) -> Problem {
     Problem::invalid(vec![Detail::in_query(message)])
 }
 
-/// How many items of a listing to return at most: 1 to 1000, by default 100.
-pub(crate) struct Limit(pub(crate) u32);
-
-impl Default for Limit {
-    fn default() -> Limit {
-        Limit(ITEMS)
-    }
-}
-
-impl<'de> Deserialize<'de> for Limit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Limit, D::Error> {
-        let limit = String::deserialize(deserializer)?.parse().ok();
-        let limit = limit.filter(|limit| (1..=MOST_ITEMS).contains(limit)).map(Limit);
-        let expected = format!("must be a whole number from 1 to {MOST_ITEMS}");
-        limit.ok_or_else(|| D::Error::custom(expected))
-    }
-}
-
-/// The `next` of the page before, in a listing with numbered items.
-pub(crate) struct Before(pub(crate) i64);
-
-impl<'de> Deserialize<'de> for Before {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Before, D::Error> {
-        let id = String::deserialize(deserializer)?.parse().map(Before);
-        id.map_err(|_| D::Error::custom("must be the next of the page before"))
-    }
-}
-
-/// A page of a listing, under `name`. `next` is where the next page begins: after the last item, if this page is full.
-pub(crate) fn page<T, W: From<T> + Serialize, N: Serialize>(
-    name: &str,
-    items: Vec<T>,
-    limit: &Limit,
-    place: impl Fn(&T) -> N,
-) -> Json<Value> {
-    let last = items.last().filter(|_| items.len() == limit.0 as usize);
-    let next = last.map(place);
-    let items: Vec<W> = items.into_iter().map(W::from).collect();
-    Json(json!({ name: items, "next": next }))
-}
-
 pub(crate) fn account_ref(text: &str) -> Result<AccountRef, Problem> {
     let detail = "the account must be a user id of 1 to 19 digits or @screen_name";
     AccountRef::parse(text).ok_or_else(|| Problem::invalid(vec![Detail::in_path(detail)]))
@@ -132,5 +85,6 @@ pub(crate) async fn json_or_default<T: DeserializeOwned + Default + Send + 'stat
 pub(crate) async fn read(host: &Host, request: Request) -> Result<Bytes, Problem> {
     body::require_json(request.headers())?;
     let (parts, body) = request.into_parts();
-    body::read(&parts.headers, body, MOST_BYTES, host.limits()).await
+    let deadline = Deadline::within(host.limits().request_deadline);
+    body::read(&parts.headers, body, MOST_BYTES, host.limits(), deadline).await
 }

@@ -8,7 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
-use crate::gateway::{Detail, KnownKey};
+use crate::gateway::{Deadline, Detail, KnownKey};
 use crate::model::key::Kind;
 use crate::web::body;
 use crate::web::client_address::Client;
@@ -28,8 +28,9 @@ pub(crate) async fn read(
     let key = check_key(host, &parts.headers, Kind::Caller, from).await?;
     body::require_json(&parts.headers)?;
     let (limits, expected) = (host.limits(), body::expected(&parts.headers, most));
-    let held = host.gateway().hold_memory(&key, expected, limits.request_deadline).await?;
-    let body = body::read(&parts.headers, incoming, most, limits).await?;
+    let deadline = Deadline::within(limits.request_deadline);
+    let held = host.gateway().hold_memory(&key, expected, deadline).await?;
+    let body = body::read(&parts.headers, incoming, most, limits, deadline).await?;
     Ok((key, held.attach(body)))
 }
 

@@ -126,7 +126,7 @@ async fn receive(
     let most = most_bytes(host);
     let expected = body::expected(&parts.headers, most);
     let (turn, mut held) = host.gateway().begin_question(&key, expected, deadline).await?;
-    let body = body::read(&parts.headers, incoming, most, host.limits()).await?;
+    let body = body::read(&parts.headers, incoming, most, host.limits(), deadline).await?;
     held.shrink_to(body.len());
     Ok((key, Received { body, held, turn }))
 }

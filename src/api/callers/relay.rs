@@ -9,7 +9,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 
-use crate::gateway::{Answer, CallTrace, Error, Held, PREPAID, RelayRequest, Unpacked};
+use crate::gateway::{Answer, CallTrace, Deadline, Error, Held, PREPAID, RelayRequest, Unpacked};
 use crate::model::Endpoint;
 use crate::model::key::Kind;
 use crate::web::client_address::Client;
@@ -57,11 +57,12 @@ async fn relay(
     let (account, auth) = (text(ACCOUNT), text(AUTH));
     let limits = host.limits();
     let expected = PREPAID + body::expected(&parts.headers, limits.body_bytes);
-    let held = host.gateway().hold_memory(&key, expected, limits.request_deadline).await?;
-    let body = body::read(&parts.headers, incoming, limits.body_bytes, limits).await?;
+    let deadline = Deadline::within(limits.request_deadline);
+    let held = host.gateway().hold_memory(&key, expected, deadline).await?;
+    let body = body::read(&parts.headers, incoming, limits.body_bytes, limits, deadline).await?;
     let call = RelayRequest { key: &key, from, endpoint, account, auth, body };
     let forwarded = host.gateway().forward(&call, held, trace);
-    let answer = tokio::time::timeout(limits.request_deadline, forwarded)
+    let answer = tokio::time::timeout_at(deadline.end, forwarded)
         .await
         .map_err(|_| Error::UpstreamTimeout("limits.request_deadline has passed".into()))??;
     if let (Some(app), Some(auth)) = (&key.key.scopes.app, trace.auth) {

@@ -12,7 +12,7 @@ use crate::api::openapi::problems;
 use crate::api::openapi::schemas::named;
 use crate::api::openapi::shape::shape;
 use crate::model::key::Kind;
-use crate::web::extract::{ITEMS, MOST_ITEMS};
+use crate::web::paging::{ITEMS, MOST_ITEMS};
 use crate::wire::schema::text;
 use crate::wire::{CreatedLink, NewLink};
 

@@ -16,11 +16,12 @@ use crate::api::openapi::problems;
 use crate::api::openapi::schemas::{closed, named};
 use crate::api::openapi::shape::{page_of, shape};
 use crate::api::operators::Actor;
-use crate::gateway::{self, AccountFilter, Detail, read_aside};
+use crate::gateway::{self, AccountFilter, Deadline, Detail, read_aside};
 use crate::model::{AccountState, UserId};
 use crate::web::body;
-use crate::web::extract::{Limit, MOST_BYTES, OfApp, Path, Query, account_ref, page};
+use crate::web::extract::{MOST_BYTES, OfApp, Path, Query, account_ref};
 use crate::web::host::Host;
+use crate::web::paging::{Limit, page};
 use crate::web::problem::Problem;
 use crate::wire;
 use crate::wire::schema::{one_of, text};
@@ -86,7 +87,8 @@ pub(crate) async fn import(
         "send JSON lines as Content-Type: application/x-ndjson",
     )?;
     let (parts, body) = request.into_parts();
-    let body = body::read(&parts.headers, body, MOST_BYTES, host.limits()).await?;
+    let deadline = Deadline::within(host.limits().request_deadline);
+    let body = body::read(&parts.headers, body, MOST_BYTES, host.limits(), deadline).await?;
     let read = |body: &[u8]| std::str::from_utf8(body).map(read_imports);
     let imports = read_aside(&body, read)
         .await

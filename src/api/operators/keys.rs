@@ -18,8 +18,9 @@ use crate::api::operators::Actor;
 use crate::gateway::Page;
 use crate::model::key::Unreadable;
 use crate::web::extract;
-use crate::web::extract::{Limit, Path, Query, page};
+use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
+use crate::web::paging::{Limit, page};
 use crate::web::problem::Problem;
 use crate::wire::{CreatedKey, Key, NewKey};
 

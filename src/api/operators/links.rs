@@ -16,8 +16,9 @@ use crate::api::openapi::shape::{page_of, shape};
 use crate::api::operators::Actor;
 use crate::gateway::{Detail, Error, LinkId, LinkPlace};
 use crate::web::extract;
-use crate::web::extract::{Limit, Path, Query, page};
+use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
+use crate::web::paging::{Limit, page};
 use crate::web::problem::Problem;
 use crate::wire::{CreatedLink, Link, NewLink};
 

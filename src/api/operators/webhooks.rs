@@ -19,8 +19,9 @@ use crate::gateway::{self, DeliveryFilter, Detail};
 use crate::model;
 use crate::model::webhook::{DeliveryState, Unreadable};
 use crate::web::extract;
-use crate::web::extract::{Before, Limit, Path, Query, page};
+use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
+use crate::web::paging::{Before, Limit, page};
 use crate::web::problem::Problem;
 use crate::wire::schema::one_of;
 use crate::wire::webhook::{

@@ -1,8 +1,6 @@
 //! Admission of a question before it begins: its key's turn, and memory for all that it may need.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
 use crate::admission::{Held, Turn};
@@ -43,10 +41,10 @@ impl Gateway {
         &self,
         key: &KnownKey,
         bytes: usize,
-        within: Duration,
+        deadline: Deadline,
     ) -> Result<Held, Error> {
         let held = self.0.memory.hold(&key.turn, bytes.min(self.0.memory.most()));
-        timeout(within, held).await.map_err(|_| self.no_memory())
+        timeout_at(deadline.end, held).await.map_err(|_| self.no_memory())
     }
 
     /// Grows `held` to the memory that a planned question may need beside the bytes already held, or refuses a question

@@ -45,7 +45,7 @@ pub struct Received {
 #[derive(Clone, Copy)]
 pub struct Deadline {
     within: Duration,
-    pub(super) end: Instant,
+    pub end: Instant,
 }
 
 impl Deadline {

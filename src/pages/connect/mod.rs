@@ -6,11 +6,12 @@ pub mod view;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
-use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use cookie::SameSite;
 use serde::Deserialize;
+use time::Duration;
 use time::macros::format_description;
 use tracing::warn;
 
@@ -18,11 +19,20 @@ use crate::gateway::{Callback, Error, Finished, LinkState};
 use crate::model::handshake::{NotConnected, is_link_id};
 use crate::pages::parts::STYLE;
 use crate::web::client_address::Client;
+use crate::web::cookie::PageCookie;
 use crate::web::host::Host;
 use crate::web::html;
-use crate::web::html::{Face, is_same_origin, is_secure, page};
+use crate::web::html::{Face, is_same_origin, page};
 use crate::web::problem::Problem;
 use crate::wire::rfc3339;
+
+/// Lax, since the browser comes back from X, another site. A day is longer than any link needs to be connected.
+const COOKIE: PageCookie = PageCookie {
+    name: "countersign-connect",
+    same_site: SameSite::Lax,
+    max_age: Some(Duration::DAY),
+};
+
 /// The root and policy that all pages of a handshake share.
 pub(crate) const FACE: Face = Face { root: "/connect", policy: html::POLICY, problem_page };
 
@@ -42,9 +52,9 @@ pub(crate) struct Returned {
 pub(crate) struct Linked(String);
 
 /// The cookie: the link that this browser began with last, and the proof that it was this browser.
-struct Browser<'a> {
-    link: &'a str,
-    proof: &'a str,
+struct Browser {
+    link: String,
+    proof: String,
 }
 
 /// The page for a problem that no handler here has answered.
@@ -80,7 +90,8 @@ pub(crate) async fn show(
 ) -> Response {
     let from = Client::address(&request);
     let browser = Browser::of(request.headers(), host.gateway().public_url());
-    match host.gateway().get_invitation(&link, browser.map(|browser| browser.proof), from).await {
+    let proof = browser.as_ref().map(|browser| &*browser.proof);
+    match host.gateway().get_invitation(&link, proof, from).await {
         Ok(link_page) => page(
             StatusCode::OK,
             match &link_page.state {
@@ -116,20 +127,19 @@ pub(crate) async fn begin(
     }
     let public_url = host.gateway().public_url();
     let browser = Browser::of(headers, public_url);
-    let begun =
-        match host.gateway().begin_link(&link, browser.map(|browser| browser.proof), from).await {
-            Ok(begun) => begun,
-            Err(error) => return trouble(error),
-        };
-    let mut response = match begun.authorize_url {
+    let proof = browser.as_ref().map(|browser| &*browser.proof);
+    let begun = match host.gateway().begin_link(&link, proof, from).await {
+        Ok(begun) => begun,
+        Err(error) => return trouble(error),
+    };
+    let response = match begun.authorize_url {
         Ok(url) => see_other(url),
         // The link's own page says why, and lets the user try again.
         Err(Error::NotConnected(_)) => see_other(format!("/connect/{link}")),
         Err(error) => trouble(error),
     };
-    let cookie = cookie(public_url, &link, begun.browser.expose());
-    response.headers_mut().insert(SET_COOKIE, cookie);
-    response
+    let cookie = COOKIE.set(&format!("{link}.{}", begun.browser.expose()), public_url);
+    (cookie, response).into_response()
 }
 
 /// The button's address opened with `GET`, as browsers do with the address of a page that they show.
@@ -159,7 +169,7 @@ pub(crate) async fn callback(
     let Some(browser) = Browser::of(&headers, host.gateway().public_url()) else {
         return trouble(NotConnected::OtherBrowser.into());
     };
-    match host.gateway().finish_link(callback, browser.proof).await {
+    match host.gateway().finish_link(callback, &browser.proof).await {
         Ok(Finished { return_to: Ok(Some(url)), .. }) => see_other(url),
         Ok(Finished { return_to: Ok(None) | Err(Error::NotConnected(_)), link }) => {
             see_other(format!("/connect/{}", link.expose()))
@@ -195,29 +205,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Linked {
     }
 }
 
-impl Browser<'_> {
-    fn of<'a>(headers: &'a HeaderMap, public_url: Option<&str>) -> Option<Browser<'a>> {
-        let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = all
-            .flat_map(|cookies| cookies.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='));
-        let (_, value) = pairs.find(|(name, _)| *name == cookie_name(public_url))?;
+impl Browser {
+    fn of(headers: &HeaderMap, public_url: Option<&str>) -> Option<Browser> {
+        let value = COOKIE.value(headers, public_url)?;
         let (link, proof) = value.split_once('.')?;
-        is_link_id(link).then_some(Browser { link, proof })
+        is_link_id(link).then(|| Browser { link: link.to_owned(), proof: proof.to_owned() })
     }
-}
-
-/// `__Host-` keeps other hosts of the domain from setting it; without TLS, on this machine alone, browsers refuse that.
-fn cookie_name(public_url: Option<&str>) -> &'static str {
-    if is_secure(public_url) { "__Host-countersign-connect" } else { "countersign-connect" }
-}
-
-fn cookie(public_url: Option<&str>, link: &str, proof: &str) -> HeaderValue {
-    let secure = if is_secure(public_url) { "; Secure" } else { "" };
-    let name = cookie_name(public_url);
-    let text =
-        format!("{name}={link}.{proof}; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax{secure}");
-    HeaderValue::from_str(&text).expect("a link that is stored has digits alone")
 }
 
 fn see_other(url: String) -> Response {

@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
-use crate::gateway::{Detail, Error, Location};
+use crate::gateway::{Deadline, Detail, Error, Location};
 use crate::pages::console::form_errors::FieldErrors;
 use crate::web::body;
 use crate::web::host::Host;
@@ -33,7 +33,8 @@ pub(crate) async fn read<T: DeserializeOwned>(host: &Host, request: Request) -> 
     let (parts, body) = request.into_parts();
     let types = ["application/x-www-form-urlencoded"];
     body::require_type(&parts.headers, &types, "submit the form from its page")?;
-    let body = body::read(&parts.headers, body, MOST_BYTES, host.limits()).await?;
+    let deadline = Deadline::within(host.limits().request_deadline);
+    let body = body::read(&parts.headers, body, MOST_BYTES, host.limits(), deadline).await?;
     serde_urlencoded::from_bytes(&body)
         .map_err(|error| Problem::invalid(vec![Detail::at("", error.to_string())]))
 }

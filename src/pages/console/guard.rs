@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use axum::extract::{Request, State};
-use axum::http::header::COOKIE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -105,12 +104,8 @@ pub(crate) async fn session(
     address: IpAddr,
 ) -> Result<Option<Session>, Problem> {
     let gateway = host.gateway();
-    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs =
-        all.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let name = sign_in::cookie_name(gateway.console_url());
-    match pairs.find(|pair| pair.0 == name) {
-        Some((_, secret)) => Ok(gateway.find_session(secret, address).await?),
+    match sign_in::COOKIE.value(headers, gateway.console_url()) {
+        Some(secret) => Ok(gateway.find_session(&secret, address).await?),
         None => Ok(None),
     }
 }

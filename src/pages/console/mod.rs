@@ -13,6 +13,7 @@ pub(crate) mod guard;
 pub(crate) mod keys;
 pub(crate) mod layout;
 pub(crate) mod links;
+pub(crate) mod listing;
 pub(crate) mod overview;
 pub(crate) mod sign_in;
 pub(crate) mod start;

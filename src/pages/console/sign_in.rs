@@ -2,9 +2,10 @@
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::header::{RETRY_AFTER, SET_COOKIE};
-use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use cookie::SameSite;
 use serde::Deserialize;
 
 use crate::gateway::{Session, SignIn};
@@ -12,10 +13,15 @@ use crate::pages::console::address::{ROOT, SIGN_IN, see_other, with_query};
 use crate::pages::console::form;
 use crate::pages::console::layout;
 use crate::web::client_address::Client;
+use crate::web::cookie::PageCookie;
 use crate::web::extract::Query;
 use crate::web::host::Host;
-use crate::web::html::{is_secure, page};
+use crate::web::html::page;
 use crate::web::problem::Problem;
+
+/// The session's secret; it ends with the browser, if not before.
+pub(super) const COOKIE: PageCookie =
+    PageCookie { name: "countersign-console", same_site: SameSite::Strict, max_age: None };
 
 /// The page to go on to.
 #[derive(Deserialize)]
@@ -69,10 +75,8 @@ pub(crate) async fn sign_in(
             return Ok(([(RETRY_AFTER, "60")], refused).into_response());
         }
     };
-    let mut response = see_other(next);
-    let cookie = cookie(gateway.console_url(), secret.expose(), "");
-    response.headers_mut().insert(SET_COOKIE, cookie);
-    Ok(response)
+    let cookie = COOKIE.set(secret.expose(), gateway.console_url());
+    Ok((cookie, see_other(next)).into_response())
 }
 
 /// Ends this session, or all that were begun with the same key.
@@ -83,23 +87,8 @@ pub(crate) async fn sign_out(
 ) -> Result<Response, Problem> {
     let fields: SignOutFields = form::read(&host, request).await?;
     host.gateway().sign_out(&session, fields.everywhere).await?;
-    let mut response = see_other(SIGN_IN).into_response();
-    let cookie = cookie(host.gateway().console_url(), "", "; Max-Age=0");
-    response.headers_mut().insert(SET_COOKIE, cookie);
-    Ok(response)
-}
-
-/// `__Host-` keeps other hosts of the domain from setting it; without TLS, on this machine alone, browsers refuse that.
-pub(super) fn cookie_name(public_url: Option<&str>) -> &'static str {
-    if is_secure(public_url) { "__Host-countersign-console" } else { "countersign-console" }
-}
-
-/// A cookie without a lifetime, which ends with the browser, if not before.
-fn cookie(public_url: Option<&str>, secret: &str, age: &str) -> HeaderValue {
-    let secure = if is_secure(public_url) { "; Secure" } else { "" };
-    let name = cookie_name(public_url);
-    let text = format!("{name}={secret}; Path=/{age}; HttpOnly; SameSite=Strict{secure}");
-    HeaderValue::from_str(&text).expect("a session's secret has letters and digits alone")
+    let cookie = COOKIE.remove(host.gateway().console_url());
+    Ok((cookie, see_other(SIGN_IN)).into_response())
 }
 
 /// The page to go on to, if it is one of the console's; else the overview.

@@ -170,7 +170,7 @@ async fn a_callback_counts_with_no_cookie_but_its_own(database: Database) {
     for name in [
         "countersign-connec",
         "Countersign-Connect",
-        "countersign-connect ",
+        "countersign-connec%74",
         "__Host-countersign-connect",
         "x; xcountersign-connect",
     ] {
@@ -216,14 +216,19 @@ async fn over_https_the_cookie_is_for_this_host_alone(database: Database) {
     let set = pressed.header("set-cookie").to_owned();
     let id = link.rsplit_once('/').unwrap().1;
     assert!(set.starts_with(&format!("__Host-countersign-connect={id}.")), "{set}");
-    assert!(set.ends_with("; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax; Secure"), "{set}");
+    assert!(set.ends_with("; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=86400"), "{set}");
     let token = token_in(&pressed);
     let back = gateway.allowed(&token, "carol").await;
     let back = format!("{}{}", gateway.url, path_of(&back));
-    // The cookie name without the prefix, which any host of the domain can set, is ignored.
+    // The cookie name without the prefix, which any host of the domain can set, is ignored, and so
+    // is one that only resembles ours.
     let value = set.split_once('=').unwrap().1.split(';').next().unwrap().to_owned();
-    browser.cookies = vec![("countersign-connect".to_owned(), value.clone())];
-    browser.follow(&back).await.is_page(403, &["already open in another browser"]);
+    for name in
+        ["countersign-connect", "__%48ost-countersign-connect", "__host-countersign-connect"]
+    {
+        browser.cookies = vec![(name.to_owned(), value.clone())];
+        browser.follow(&back).await.is_page(403, &["already open in another browser"]);
+    }
     browser.cookies = vec![("__Host-countersign-connect".to_owned(), value)];
     browser.follow(&back).await.goes_to(path_of(&link));
     assert!(gateway.is_connected("carol").await);

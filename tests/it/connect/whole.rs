@@ -74,7 +74,7 @@ async fn an_account_is_connected_by_a_link_in_a_browser(database: Database) {
     let (value, rest) = rest.split_once(';').unwrap();
     assert_eq!(
         (name, rest),
-        ("countersign-connect", " Path=/; Max-Age=86400; HttpOnly; SameSite=Lax")
+        ("countersign-connect", " HttpOnly; SameSite=Lax; Path=/; Max-Age=86400")
     );
     assert!(value.len() > 43 && !value.contains(&token), "{value}");
 

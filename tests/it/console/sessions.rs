@@ -300,5 +300,5 @@ async fn behind_tls_the_cookie_is_for_this_host_alone() {
     let answer = ask.body(format!("key={key}")).send().await;
     let cookie = answer.header("set-cookie");
     assert!(cookie.starts_with("__Host-countersign-console="), "{cookie}");
-    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict; Secure"), "{cookie}");
+    assert!(cookie.ends_with("; HttpOnly; SameSite=Strict; Secure; Path=/"), "{cookie}");
 }

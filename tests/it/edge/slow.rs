@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use countersign::config::Config;
 use countersign::model::Endpoint;
+use serde_json::json;
 
 use crate::edge::places::served;
 use crate::edge::raw::Raw;
@@ -147,6 +148,35 @@ async fn a_body_that_trickles_for_ever_is_answered_with_408() {
     raw.send("1\r\n \r\n").await;
     let answer = raw.rest().await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_slow_body_and_a_slow_upstream_share_one_deadline() {
+    let gateway =
+        start_gateway(|config| config.limits.request_deadline = Duration::from_secs(2)).await;
+    gateway.order(json!([{ "kind": "hang", "path": "/insights/" }])).await;
+    let body = body(&gateway.sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let text = body.to_string();
+    let head = format!(
+        "POST {TOTALS} HTTP/1.1\r\nHost: a\r\nX-Api-Key: {}\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+        gateway.key,
+        text.len()
+    );
+    let mut slow = Raw::connect(&gateway.url).await;
+    slow.send(head).await;
+    slow.until("100 Continue\r\n\r\n").await;
+    let prompt = gateway.call(Endpoint::Totals, &body);
+    let late = async {
+        while gateway.fired().await != [1] {}
+        slow.send(&text).await;
+        slow.until("\r\n\r\n").await
+    };
+    // The slow client came first, so its time is over first, although its call began last.
+    tokio::select! {
+        biased;
+        answer = late => assert!(answer.starts_with("HTTP/1.1 504"), "{answer}"),
+        answer = prompt.send() => panic!("answered first: {}", answer.status),
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign::config::Config;
-use countersign::gateway::{Held, KnownKey};
+use countersign::gateway::{Deadline, Held, KnownKey};
 use countersign::model::Endpoint;
 use countersign::model::key::Kind;
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ async fn key(gateway: &TestGateway) -> Arc<KnownKey> {
 async fn occupy(gateway: &TestGateway) -> Held {
     let key = key(gateway).await;
     let most = LEAST / 8 * 7;
-    gateway.inner.hold_memory(&key, most, Duration::from_secs(10)).await.unwrap()
+    gateway.inner.hold_memory(&key, most, Deadline::within(Duration::from_secs(10))).await.unwrap()
 }
 
 /// Waits until nothing is held any more.

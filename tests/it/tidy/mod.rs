@@ -54,6 +54,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["sandbox", "upstream", "vault"]),
     ("moka", &["gateway"]),
     ("axum", &["api", "pages", "sandbox", "server", "web"]),
+    ("cookie", &["pages", "web"]),
     ("tower_http", &["api", "pages", "sandbox", "server", "web"]),
     ("askama", &["pages", "sandbox"]),
     ("ipnet", &["config"]),

@@ -18,13 +18,13 @@ use crate::pages::console::form::search_text;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Section, second, time};
 use crate::pages::console::links;
+use crate::pages::console::listing::{ROWS, next_page};
 use crate::web::extract::{Path, Query, account_ref};
 use crate::web::host::Host;
 use crate::web::html::page;
 use crate::web::problem::Problem;
 
 const PATH: &str = "/console/accounts";
-const ROWS: u32 = 50;
 
 #[derive(Deserialize)]
 pub(crate) struct ListQuery {
@@ -53,12 +53,9 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let wanted = account_filter(&query);
     let accounts = host.gateway().list_accounts_of_any_app(&wanted).await?;
-    let is_full = accounts.len() == ROWS as usize;
-    let next = accounts.last().filter(|_| is_full).map(|last| {
-        let after = format!("{}/{}", last.account.app, last.account.user_id);
-        let parameters = [("app", &query.app), ("state", &query.state), ("search", &query.search)];
-        let parameters = parameters.map(|(name, value)| (name, value.as_str()));
-        with_query(PATH, &[&parameters[..], &[("after", &after)]].concat())
+    let parameters = [("app", &*query.app), ("state", &*query.state), ("search", &*query.search)];
+    let next = next_page(&accounts, PATH, &parameters, |last| {
+        ("after", format!("{}/{}", last.account.app, last.account.user_id))
     });
     let filter = Filter {
         apps: host.gateway().apps().map(|app| app.0.to_owned()).collect(),

@@ -16,6 +16,7 @@ use crate::pages::console::address::with_query;
 use crate::pages::console::audit::view::{Filter, Row};
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Section, second};
+use crate::pages::console::listing::{ROWS, next_page};
 use crate::web::extract::Query;
 use crate::web::host::Host;
 use crate::web::html::page;
@@ -24,7 +25,6 @@ use crate::wire::audit::AuditQuery;
 
 const PATH: &str = "/console/audit";
 const EXPORT: &str = "/console/audit.jsonl";
-const ROWS: u32 = 50;
 
 #[derive(Deserialize)]
 pub(crate) struct Cursor {
@@ -49,11 +49,7 @@ pub(crate) async fn list(
         ("until", &*query.until),
         ("order", &*query.order),
     ];
-    let last = entries.last().filter(|_| entries.len() == ROWS as usize);
-    let next = last.map(|entry| {
-        let before = entry.id.to_string();
-        with_query(PATH, &[&parameters[..], &[("before", &*before)]].concat())
-    });
+    let next = next_page(&entries, PATH, &parameters, |last| ("before", last.id.to_string()));
     let filter = Filter {
         actor: &query.actor,
         action: &query.action,

@@ -18,13 +18,13 @@ use crate::pages::console::calls::view::{Pages, Row};
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::Section;
+use crate::pages::console::listing::{ROWS, next_page};
 use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
 use crate::web::html::page;
 use crate::web::problem::Problem;
 
 const PATH: &str = "/console/calls";
-const ROWS: u32 = 50;
 
 pub(crate) async fn list(
     State(host): State<Host>,
@@ -38,10 +38,9 @@ pub(crate) async fn list(
         return Ok(page(StatusCode::BAD_REQUEST, text));
     }
     let (filter, account) = (query.filter(), AccountRef::parse(query.account.trim()));
-    let newest = filter.before.map(|_| query.link(""));
+    let newest = filter.before.map(|_| with_query(PATH, &query.parameters()));
     let (calls, names) = host.gateway().list_calls_with_names(filter, account.as_ref()).await?;
-    let last = calls.last().filter(|_| calls.len() == ROWS as usize);
-    let next = last.map(|call| query.link(&call.id.to_string()));
+    let next = next_page(&calls, PATH, &query.parameters(), |last| ("before", last.id.to_string()));
     let at = Pages { newest: newest.as_deref(), next: next.as_deref() };
     Ok(page(StatusCode::OK, view::list(&chrome, &query, &errors, &rows(calls, &names), at)))
 }
@@ -96,17 +95,15 @@ impl ListQuery {
         }
     }
 
-    fn link(&self, before: &str) -> String {
-        let parameters = [
+    fn parameters(&self) -> [(&'static str, &str); 6] {
+        [
             ("key", &*self.key),
             ("account", &self.account),
             ("endpoint", &self.endpoint),
             ("outcome", &self.outcome),
             ("status", &self.status),
             ("request_id", &self.request_id),
-            ("before", before),
-        ];
-        with_query(PATH, &parameters)
+        ]
     }
 }
 

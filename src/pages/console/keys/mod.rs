@@ -20,6 +20,7 @@ use crate::pages::console::guard::chrome;
 use crate::pages::console::keys::fields::Fields;
 use crate::pages::console::keys::view::{Created, Filter, Form, Row};
 use crate::pages::console::layout::{Section, hour, time};
+use crate::pages::console::listing::{ROWS, next_page};
 use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
 use crate::web::html::page;
@@ -27,7 +28,6 @@ use crate::web::problem::Problem;
 use crate::wire;
 
 const PATH: &str = "/console/keys";
-const ROWS: u32 = 50;
 
 #[derive(Deserialize)]
 pub(crate) struct ListQuery {
@@ -58,13 +58,10 @@ pub(crate) async fn list(
     let now = host.clock().now();
     let search = search(&query, now);
     let keys = host.gateway().list_keys_by_name(&search).await?;
-    let is_full = keys.len() == ROWS as usize;
-    let next = keys.last().filter(|_| is_full).map(|last| {
+    let parameters = [("role", &*query.role), ("state", &*query.state), ("search", &*query.search)];
+    let next = next_page(&keys, PATH, &parameters, |last| {
         let name = last.as_ref().map_or_else(|unreadable| &unreadable.name, |key| &key.name);
-        let after = format!("{}/{name}", Unreadable::id_of(last));
-        let parameters =
-            [("role", &*query.role), ("state", &query.state), ("search", &query.search)];
-        with_query(PATH, &[&parameters[..], &[("after", &after)]].concat())
+        ("after", format!("{}/{name}", Unreadable::id_of(last)))
     });
     let plain = KeySearch { working_at: Some(now), limit: ROWS, ..KeySearch::default() };
     let filter = Filter {

@@ -17,6 +17,7 @@ use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Chrome, Section, time};
 use crate::pages::console::links::fields::Fields;
 use crate::pages::console::links::view::{Created, Filter, Form, Row};
+use crate::pages::console::listing::{ROWS, next_page};
 use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
 use crate::web::html::page;
@@ -24,7 +25,6 @@ use crate::web::problem::Problem;
 use crate::wire;
 
 const PATH: &str = "/console/links";
-const ROWS: u32 = 50;
 
 #[derive(Deserialize)]
 pub(crate) struct ListQuery {
@@ -45,10 +45,8 @@ pub(crate) async fn list(
     let after = LinkPlace::parse(&query.after);
     let is_whole = search.is_none() && after.is_none();
     let links = host.gateway().list_links(search, after, ROWS).await?;
-    let is_full = links.len() == ROWS as usize;
-    let next = links.last().filter(|_| is_full).map(|link| {
-        with_query(PATH, &[("search", &query.search), ("after", &link.place().to_string())])
-    });
+    let parameters = [("search", &*query.search)];
+    let next = next_page(&links, PATH, &parameters, |last| ("after", last.place().to_string()));
     let has_links = host.gateway().public_url().is_some();
     let filter = Filter { search: query.search, is_whole, has_links };
     let rows: Vec<Row> = links.into_iter().map(row).collect();

@@ -16,6 +16,7 @@ use crate::pages::console::address::{see_other, with_query};
 use crate::pages::console::form;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Chrome, Section, time};
+use crate::pages::console::listing::{ROWS, next_page};
 use crate::pages::console::webhooks::view::{
     AddForm, Deliveries, DeliveryRow, Subject, WebhookRow,
 };
@@ -26,7 +27,6 @@ use crate::web::problem::Problem;
 use crate::wire::webhook::Rotation;
 
 const PATH: &str = "/console/webhooks";
-const ROWS: u32 = 50;
 
 /// The parameters of the pages: which deliveries to show, and the action just done.
 #[derive(Default, Deserialize)]
@@ -204,10 +204,9 @@ async fn one_page(
     let filter = DeliveryFilter { webhook_id: id.to_owned(), state, before, limit: ROWS };
     let rows: Vec<DeliveryRow> =
         gateway.list_deliveries(&filter).await?.into_iter().map(delivery_row).collect();
-    let last = rows.last().filter(|_| rows.len() == ROWS as usize);
-    let next = last.map(|delivery| {
-        let before = delivery.number.to_string();
-        with_query(&format!("{PATH}/{id}"), &[("state", &query.state), ("before", &before)])
+    let path = format!("{PATH}/{id}");
+    let next = next_page(&rows, &path, &[("state", &*query.state)], |last| {
+        ("before", last.number.to_string())
     });
     let deliveries = Deliveries { rows: &rows, state, next: next.as_deref() };
     Ok(page(status, view::show(chrome, &webhook_row(webhook, backlog), deliveries, error)))
