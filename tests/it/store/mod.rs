@@ -12,6 +12,7 @@ mod keys;
 mod links;
 mod replicas;
 mod schema;
+mod statements;
 mod usage;
 
 use countersign::model::key::{Key, Role, Scopes};
