@@ -46,15 +46,15 @@
 //! | Where is a key's scope enforced: app and endpoint? | `src/gateway/call/forward.rs` (`granted_app`) |
 //! | …: accounts? | `src/gateway/account/mod.rs` (`get_usable_account`) |
 //! | …: accounts and authors of a question? | `src/gateway/question/prepare.rs` (`allowed_accounts`), `src/gateway/question/authors.rs` (`visible_authors`) |
-//! | …: `create_links`? | `src/gateway/account/links.rs` (`create_link_for_key`, `find_reconnect_link`) |
-//! | Where is the role `auditor` kept from changes? | `src/api/operators/mod.rs` (`require_key`), `src/pages/console/guard.rs` (`require_session`) |
+//! | …: rights? | `src/gateway/key/mod.rs` (`require`), which use cases call; for reconnect links, `src/gateway/account/links.rs` (`find_reconnect_link`) |
+//! | Where is the role `auditor` kept from changes? | `src/api/operators/guard.rs` (`require_key`), `src/pages/console/guard.rs` (`require_session`) |
 //! | How is a new engagement type of X's added? | `CONTRIBUTING.md`, the last of its recipes |
 //! | Which table holds a webhook's deliveries? | `migrations/postgres/0001_initial.sql` and `migrations/sqlite/0001_initial.sql` (`delivery`); `src/store/webhook/delivery.rs` sends from it, `src/store/webhook/delivery_log.rs` lists it |
 //! | Why may the answer to a screen name be late? | `src/gateway/account/mod.rs` (`find_user`, `forget_account`): any change of any account empties the cache of names, so the next call queries the database |
 //! | Why may it be stale? | `src/gateway/changes.rs` (`follow`): other replicas' changes arrive within a second. `src/store/account/mod.rs` (`put`): a rename at X is learnt only when the user connects or is imported again, not by a check |
 //! | Why may a new key's first call be late? | `src/store/key.rs` (`find_doubtful_key`): until its id is known here, it is looked up in strangers' share of the connections |
 //! | Where does the sandbox decide a 403? | `src/sandbox/engagement/access.rs` (`refuse_foreign`, `allowed_metrics`), `src/sandbox/engagement/mod.rs` (`admit`: apps not allow-listed), `src/sandbox/auth/mod.rs` (`Denied`: suspended or locked users), `src/sandbox/lookup.rs` (`client_forbidden`) |
-//! | How is `/metrics` guarded? | `src/api/operators/mod.rs` (`require_known_name`), by the names of `src/web/host_names.rs`; no key |
+//! | How is `/metrics` guarded? | `src/api/operators/guard.rs` (`require_known_name`), by the names of `src/web/host_names.rs`; no key |
 //! | What ends a question at its deadline? | `src/gateway/question/run.rs` (`run_until`); while it waits for its turn or memory, `src/gateway/question/admit.rs` (`timeout_at`); look-ups end at half of the time, in `src/gateway/question/lookup.rs` (`look_up_all`) |
 //! | Where is a secret wiped? | `src/model/secret.rs` (`Zeroizing`) |
 //!
@@ -65,7 +65,7 @@
 //! | app | a consumer key and secret registered with X, and the bearer token minted from them |
 //! | account | an X user who has connected: user id, screen name, sealed access token, state |
 //! | key | what a service or an admin presents: scoped, shown once, stored as a sealed hash |
-//! | scope | what a caller's key is limited to: its app, accounts, endpoints, rights and end |
+//! | scope | what a caller's key is limited to: its app, accounts, endpoints and rights |
 //! | link | the one-time address by which a user connects an account |
 //! | handshake | a three-legged OAuth flow in flight, begun from a link |
 //! | call | one request to the upstream, with the kind of credentials it used |

@@ -36,7 +36,7 @@ create table key (
     app             text collate "C",
     accounts        text,
     endpoints       text,
-    create_links    boolean not null default false,
+    rights          text not null default '',
     expires_at      timestamptz,
     created_at      timestamptz not null,
     revoked_at      timestamptz,
@@ -54,11 +54,11 @@ comment on column key.accounts is
     'user ids that it may name, separated by spaces; null for all of the app''s';
 comment on column key.endpoints is
     'endpoints that it may call, separated by spaces; null for all';
+comment on column key.rights is
+    'what else it may do, such as create_links, separated by spaces';
 comment on column key.last_used_at is 'to the hour';
 comment on column key.sealed_verifier is
     'proves the key and everything that it may do; nobody without the vault can make one';
-comment on column key.create_links is
-    'whether it may create links by which users connect the accounts that it may name';
 
 create table bearer (
     app          text collate "C" not null,

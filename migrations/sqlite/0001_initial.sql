@@ -41,8 +41,8 @@ create table key (
     accounts        text,
     -- Endpoints that it may call, separated by spaces; null for all.
     endpoints       text,
-    -- Whether it may create links by which users connect the accounts that it may name.
-    create_links    integer not null default 0,
+    -- What else it may do, such as create_links, separated by spaces.
+    rights          text not null default '',
     expires_at      text,
     created_at      text not null,
     revoked_at      text,

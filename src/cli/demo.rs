@@ -26,7 +26,7 @@ use crate::cli::variables;
 use crate::config;
 use crate::gateway::{self, Import};
 use crate::model::Secret;
-use crate::model::key::{Kind, Role};
+use crate::model::key::{Kind, Right, Role, Scopes};
 use crate::sandbox;
 use crate::sandbox::{Sandbox, Settings, World, WorldUser};
 use crate::server;
@@ -288,16 +288,13 @@ async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
 async fn create_key(deployment: &Deployment, role: Role) -> Result<String, Failure> {
     let name = format!("demo {}", role.kind().name());
     let _ = deployment.gateway.revoke_key(&name, ACTOR).await;
-    let app = (role == Role::Caller).then(|| APP.to_owned());
-    let new = gateway::NewKey {
-        role,
-        name,
-        app,
-        accounts: Vec::new(),
-        endpoints: Vec::new(),
-        create_links: role == Role::Caller,
-        expires_in: None,
+    let scopes = match role {
+        Role::Caller => {
+            Scopes { app: Some(APP.to_owned()), rights: Right::ALL.into(), ..Scopes::default() }
+        }
+        Role::Owner | Role::Auditor => Scopes::default(),
     };
+    let new = gateway::NewKey { role, name, scopes, ..gateway::NewKey::default() };
     let (_, secret) = deployment.gateway.create_key(new, ACTOR).await?;
     Ok(secret.expose().to_owned())
 }

@@ -9,7 +9,7 @@ use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::gateway::{self, Page};
-use crate::model::key::Unreadable;
+use crate::model::key::{self, Unreadable};
 use crate::wire::{CreatedKey, Key, NewKey, rfc3339};
 
 #[derive(Subcommand)]
@@ -111,14 +111,17 @@ async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
         let page = Page { after: last.map(|listed| Unreadable::id_of(listed).to_owned()), limit };
         deployment.gateway.list_keys(&page).await
     });
-    let keys: Vec<Key> = keys.await?.into_iter().map(Key::from).collect();
+    let keys = keys.await?;
     if json {
-        output::json(&keys);
+        output::json(&keys.into_iter().map(Key::from).collect::<Vec<_>>());
         return Ok(());
     }
     // RFC 3339 times in UTC and whole seconds sort as text.
     let now = rfc3339(assemble::now().truncate_to_second());
-    let row = |key: &Key| {
+    let row = |listed: &Result<key::Key, Unreadable>| {
+        let rights = listed.iter().flat_map(|key| &key.scopes.rights).map(|right| right.words());
+        let rights = rights.collect::<Vec<_>>().join(", ");
+        let key = Key::from(listed.clone());
         let state = match (&key.revoked_at, &key.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
             _ if key.role.is_none() => "refused".to_owned(),
@@ -138,14 +141,14 @@ async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
             app,
             accounts,
             endpoints,
-            if key.create_links { "yes" } else { "-" }.to_owned(),
+            if rights.is_empty() { "-".to_owned() } else { rights },
             used,
             state,
         ]
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
     output::table(
-        ["ID", "NAME", "ROLE", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"],
+        ["ID", "NAME", "ROLE", "APP", "ACCOUNTS", "ENDPOINTS", "RIGHTS", "LAST USED", "STATE"],
         &rows,
     );
     if keys.is_empty() {

@@ -1,5 +1,6 @@
 //! The keys of callers and admins: their format, their checksum, and what they may be used for.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use time::OffsetDateTime;
@@ -80,6 +81,42 @@ impl Role {
     }
 }
 
+/// Something that a caller's key may do besides querying, if it was created with that right.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Right {
+    /// Create links with which users connect the accounts that the key may name.
+    CreateLinks,
+}
+
+impl Right {
+    pub const ALL: [Right; 1] = [Right::CreateLinks];
+
+    /// The name in JSON, in forms, in the database and in seals. Its flag has `-` for `_`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Right::CreateLinks => "create_links",
+        }
+    }
+
+    /// What the key may do, in lists.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Right::CreateLinks => "create links",
+        }
+    }
+
+    /// What the key may do, where the right is chosen.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Right::CreateLinks => "create links with which users connect these accounts",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<Right> {
+        Right::ALL.into_iter().find(|right| right.name() == name)
+    }
+}
+
 /// A key as presented, its checksum already right: `csk_<12 id>_<43 secret><6 checksum>`.
 #[derive(Clone, Copy)]
 pub struct Presented<'a> {
@@ -134,18 +171,16 @@ pub fn checksum(body: &str) -> [u8; CHECK_LENGTH] {
     digits
 }
 
-/// What a key may be used for.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// What a caller's key may be used for; an admin key has none of these.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Scopes {
-    /// The app whose credentials it uses; admin keys have none.
+    /// The app whose credentials it uses.
     pub app: Option<String>,
     /// The accounts it may name, or `None` for all of the app's.
     pub accounts: Option<Vec<UserId>>,
     /// The endpoints it may call, or `None` for all.
     pub endpoints: Option<Vec<Endpoint>>,
-    /// Whether it may create links with which users connect these accounts.
-    pub create_links: bool,
-    pub expires_at: Option<OffsetDateTime>,
+    pub rights: BTreeSet<Right>,
 }
 
 /// What may be shown of a key.
@@ -156,6 +191,7 @@ pub struct Key {
     pub name: String,
     pub scopes: Scopes,
     pub created_at: OffsetDateTime,
+    pub expires_at: Option<OffsetDateTime>,
     pub revoked_at: Option<OffsetDateTime>,
     /// To the hour.
     pub last_used_at: Option<OffsetDateTime>,
@@ -181,6 +217,12 @@ impl Unreadable {
 }
 
 impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

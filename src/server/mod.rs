@@ -112,10 +112,10 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/calls/{call}", get(operators::calls::show))
         .route("/admin/v1/usage", get(operators::usage::show))
         .route("/admin/v1/audit", get(operators::audit::list))
-        .route_layer(from_fn_with_state(host.clone(), operators::require_key));
-    let offered = "this listener serves /metrics, /livez, /readyz, /admin/v1/overview, apps, accounts, keys, links, webhooks, calls, usage and audit, and the console at /console/; GET /docs lists everything";
+        .route_layer(from_fn_with_state(host.clone(), operators::guard::require_key));
+    let offered = "this listener serves /metrics, /livez, /readyz, the API under /admin/v1 and the console at /console/; GET /docs lists everything";
     let guarded = admin.route("/metrics", get(probes::metrics));
-    let named = from_fn_with_state(host.clone(), operators::require_known_name);
+    let named = from_fn_with_state(host.clone(), operators::guard::require_known_name);
     let routes = open(Api::Operators).merge(guarded.route_layer(named));
     Routes {
         relays: false,

@@ -3,7 +3,7 @@
 use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
-use crate::model::key::{Key, Role, Scopes, Unreadable};
+use crate::model::key::{Key, Right, Role, Scopes, Unreadable};
 use crate::model::{Endpoint, UserId};
 use crate::store::audit::{self, Line};
 use crate::store::database::changes;
@@ -59,7 +59,7 @@ pub struct KeySearch {
 
 macro_rules! key_columns {
     () => {
-        "key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at,
+        "key_id, role, name, app, accounts, endpoints, rights, expires_at, created_at,
          revoked_at, last_used_at, sealed_verifier"
     };
 }
@@ -74,7 +74,7 @@ pub(super) struct Row {
     app: Option<String>,
     accounts: Option<String>,
     endpoints: Option<String>,
-    create_links: bool,
+    rights: String,
     expires_at: Option<OffsetDateTime>,
     created_at: OffsetDateTime,
     revoked_at: Option<OffsetDateTime>,
@@ -173,10 +173,10 @@ impl Store {
                 .bind(key.role.name())
                 .bind(&key.name)
                 .bind(&key.scopes.app)
-                .bind(key.scopes.accounts.as_deref().map(join))
-                .bind(key.scopes.endpoints.as_deref().map(join))
-                .bind(key.scopes.create_links)
-                .bind(key.scopes.expires_at.map(whole_seconds))
+                .bind(key.scopes.accounts.as_ref().map(join))
+                .bind(key.scopes.endpoints.as_ref().map(join))
+                .bind(join(&key.scopes.rights))
+                .bind(key.expires_at.map(whole_seconds))
                 .bind(whole_seconds(key.created_at))
                 .bind(key.revoked_at.map(whole_seconds))
                 .bind(key.last_used_at.map(whole_seconds))
@@ -239,14 +239,13 @@ impl Store {
     }
 }
 
-fn join<T: ToString>(items: &[T]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+fn join<'a, T: ToString + 'a>(items: impl IntoIterator<Item = &'a T>) -> String {
+    items.into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// An item that cannot be read makes the whole row unreadable: leaving it out would change what the key may do.
-fn split<T>(text: Option<String>, read: impl Fn(&str) -> Option<T>) -> Result<Option<Vec<T>>, ()> {
-    let all = |text: String| text.split_whitespace().map(&read).collect::<Option<_>>();
-    text.map(|text| all(text).ok_or(())).transpose()
+fn split<T, All: FromIterator<T>>(text: &str, read: impl Fn(&str) -> Option<T>) -> Option<All> {
+    text.split_whitespace().map(read).collect()
 }
 
 impl From<Row> for StoredKey {
@@ -258,7 +257,7 @@ impl From<Row> for StoredKey {
             app,
             accounts,
             endpoints,
-            create_links,
+            rights,
             expires_at,
             created_at,
             revoked_at,
@@ -267,13 +266,16 @@ impl From<Row> for StoredKey {
         } = row;
         let scopes = || -> Result<_, &str> {
             let role = Role::from_name(&role).ok_or("role")?;
-            let accounts = split(accounts, UserId::parse).map_err(|()| "accounts")?;
-            let endpoints = split(endpoints, Endpoint::from_name).map_err(|()| "endpoints")?;
-            Ok((role, Scopes { app, accounts, endpoints, create_links, expires_at }))
+            let accounts = accounts.map(|text| split(&text, UserId::parse).ok_or("accounts"));
+            let endpoints =
+                endpoints.map(|text| split(&text, Endpoint::from_name).ok_or("endpoints"));
+            let (accounts, endpoints) = (accounts.transpose()?, endpoints.transpose()?);
+            let rights = split(&rights, Right::from_name).ok_or("rights")?;
+            Ok((role, Scopes { app, accounts, endpoints, rights }))
         };
         let key = match scopes() {
             Ok((role, scopes)) => {
-                Ok(Key { id, role, name, scopes, created_at, revoked_at, last_used_at })
+                Ok(Key { id, role, name, scopes, created_at, expires_at, revoked_at, last_used_at })
             }
             Err(column) => {
                 let why = format!("key.{column} holds what cannot be read");

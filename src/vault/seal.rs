@@ -73,7 +73,7 @@ impl Seal {
 
     /// A key with everything that it may do, so that a row edited in the database no longer opens.
     pub fn key(key: &Key) -> Seal {
-        Seal::new("key", "sealed_verifier", rights(key))
+        Seal::new("key", "sealed_verifier", key_text(key))
     }
 
     /// A place where nothing is stored, for trying keys.
@@ -104,22 +104,23 @@ impl Seal {
 
 /// Version 1 of the canonical text of a key: its identity, then name and value of each right or restriction that it has,
 /// in the order of their names. What a key does not have is left out, so a right added later leaves older seals valid.
-fn rights(key: &Key) -> Vec<String> {
-    let Key { id, role, name, scopes, created_at, revoked_at, last_used_at: _ } = key;
-    let Scopes { app, accounts, endpoints, create_links, expires_at } = scopes;
+fn key_text(key: &Key) -> Vec<String> {
+    let Key { id, role, name, scopes, created_at, expires_at, revoked_at, last_used_at: _ } = key;
+    let Scopes { app, accounts, endpoints, rights } = scopes;
     let time = |at: &time::OffsetDateTime| at.unix_timestamp().to_string();
-    let mut text =
-        vec!["1".to_owned(), id.clone(), role.name().to_owned(), name.clone(), time(created_at)];
-    let mut add = |name: &str, value: Option<String>| {
-        text.extend(value.map(|value| [name.to_owned(), value]).into_iter().flatten());
-    };
+    let granted = rights.iter().map(|right| (right.name(), "true".to_owned()));
+    let mut parts: Vec<(&str, String)> = granted.collect();
+    let mut add = |name, value: Option<String>| parts.extend(value.map(|value| (name, value)));
     add("accounts", accounts.as_deref().map(joined));
     add("app", app.clone());
-    add("create_links", create_links.then(|| "true".to_owned()));
     add("endpoints", endpoints.as_deref().map(joined));
     add("expires_at", expires_at.as_ref().map(time));
     add("revoked_at", revoked_at.as_ref().map(time));
-    text
+    parts.sort_unstable();
+    let identity =
+        ["1".to_owned(), id.clone(), role.name().to_owned(), name.clone(), time(created_at)];
+    let named = parts.into_iter().flat_map(|(name, value)| [name.to_owned(), value]);
+    identity.into_iter().chain(named).collect()
 }
 
 fn joined<T: ToString>(items: &[T]) -> String {

@@ -4,13 +4,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::gateway::{self, Detail};
-use crate::model::key::Role;
+use crate::model::key::{Right, Role, Scopes};
 use crate::model::{self, Endpoint, UserId};
 use crate::wire::schema::{self, Duration, Time};
 use crate::wire::time::rfc3339;
 
 /// A key, without its secret.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Key {
     pub id: String,
     /// `null` if the stored key cannot be read: a later version wrote it, or something else has changed it. Such a key is
@@ -48,7 +48,7 @@ pub struct CreatedKey {
 }
 
 /// A key to create.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewKey {
     /// Its name, which no other valid key may have.
@@ -95,9 +95,9 @@ impl From<model::key::Key> for Key {
             app: key.scopes.app,
             accounts: key.scopes.accounts.map(ids),
             endpoints: key.scopes.endpoints.map(names),
-            create_links: key.scopes.create_links,
+            create_links: key.scopes.rights.contains(&Right::CreateLinks),
             created_at: rfc3339(key.created_at),
-            expires_at: key.scopes.expires_at.map(rfc3339),
+            expires_at: key.expires_at.map(rfc3339),
             revoked_at: key.revoked_at.map(rfc3339),
             last_used_at: key.last_used_at.map(rfc3339),
         }
@@ -110,22 +110,24 @@ impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
             Ok(key) => Key::from(key),
             Err(unreadable) => Key {
                 id: unreadable.id,
-                role: None,
                 name: unreadable.name,
-                app: None,
                 accounts: Some(Vec::new()),
                 endpoints: Some(Vec::new()),
-                create_links: false,
                 created_at: rfc3339(unreadable.created_at),
-                expires_at: None,
                 revoked_at: unreadable.revoked_at.map(rfc3339),
-                last_used_at: None,
+                ..Key::default()
             },
         }
     }
 }
 
 impl NewKey {
+    const fn grants(&self, right: Right) -> bool {
+        match right {
+            Right::CreateLinks => self.create_links,
+        }
+    }
+
     /// Reads what JSON and the command line give as text; returns all problems at once.
     pub fn read(self) -> Result<gateway::NewKey, Vec<Detail>> {
         let mut problems = Vec::new();
@@ -163,16 +165,13 @@ impl NewKey {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let role = role.unwrap_or_default();
-        let expires_in = expires_in.ok().flatten();
-        Ok(gateway::NewKey {
-            role,
-            name: self.name,
+        let scopes = Scopes {
+            rights: Right::ALL.into_iter().filter(|right| self.grants(*right)).collect(),
             app: self.app,
-            accounts,
-            endpoints,
-            create_links: self.create_links,
-            expires_in,
-        })
+            accounts: Some(accounts).filter(|ids| !ids.is_empty()),
+            endpoints: Some(endpoints).filter(|endpoints| !endpoints.is_empty()),
+        };
+        let (role, expires_in) = (role.unwrap_or_default(), expires_in.ok().flatten());
+        Ok(gateway::NewKey { role, name: self.name, scopes, expires_in })
     }
 }

@@ -93,7 +93,7 @@ async fn make_five(gateway: &TestGateway) {
         .send()
         .await
         .is_own(400, "invalid_request");
-    let other = gateway.new_key(|key| key.endpoints = vec![Endpoint::Totals]).await;
+    let other = gateway.new_key(|key| key.scopes.endpoints = Some(vec![Endpoint::Totals])).await;
     let other = |ask: crate::http::Ask| ask.header("authorization", &format!("Bearer {other}"));
     other(gateway.call_as("bob", Endpoint::Historical, &body(&bob, &["favorites"])))
         .send()

@@ -136,17 +136,8 @@ impl TestGateway {
     async fn make_key(&self, role: Role, change: impl FnOnce(&mut NewKey)) -> String {
         static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
         let number = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let app = (role == Role::Caller).then(|| "demo".to_owned());
-        let name = format!("key {number}");
-        let mut new = NewKey {
-            role,
-            name,
-            app,
-            accounts: Vec::new(),
-            endpoints: Vec::new(),
-            create_links: false,
-            expires_in: None,
-        };
+        let mut new = NewKey { role, name: format!("key {number}"), ..NewKey::default() };
+        new.scopes.app = (role == Role::Caller).then(|| "demo".to_owned());
         change(&mut new);
         self.inner.create_key(new, "test").await.unwrap().1.expose().to_owned()
     }

@@ -71,19 +71,7 @@ pub(crate) fn document(api: Api, headers: &HeaderMap) -> Response {
 }
 
 pub(crate) fn operations(api: Api) -> Vec<Operation> {
-    let all = [
-        callers::operations(),
-        operators::overview::operations(),
-        operators::apps::operations(),
-        operators::accounts::operations(),
-        operators::keys::operations(),
-        operators::links::operations(),
-        operators::webhooks::operations(),
-        operators::calls::operations(),
-        operators::usage::operations(),
-        operators::audit::operations(),
-        probes::operations(),
-    ];
+    let all = [callers::operations(), operators::operations(), probes::operations()];
     all.into_iter().flatten().filter(|operation| operation.audience.is_served_by(api)).collect()
 }
 

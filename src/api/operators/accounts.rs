@@ -15,7 +15,7 @@ use crate::api::openapi::operation::{Content, Operation};
 use crate::api::openapi::problems;
 use crate::api::openapi::schemas::{closed, named};
 use crate::api::openapi::shape::{page_of, shape};
-use crate::api::operators::Actor;
+use crate::api::operators::guard::Actor;
 use crate::gateway::{self, AccountFilter, Deadline, Detail, read_aside};
 use crate::model::{AccountState, UserId};
 use crate::web::body;

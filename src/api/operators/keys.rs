@@ -14,7 +14,7 @@ use crate::api::openapi::for_operators::{KEY, after, in_path, limit, operation, 
 use crate::api::openapi::operation::{Content, Operation};
 use crate::api::openapi::problems;
 use crate::api::openapi::shape::{page_of, shape};
-use crate::api::operators::Actor;
+use crate::api::operators::guard::Actor;
 use crate::gateway::Page;
 use crate::model::key::Unreadable;
 use crate::web::extract;
@@ -109,9 +109,15 @@ fn describe_revoke() -> Operation {
 }
 
 fn key_example() -> Value {
-    json!({
-        "id": KEY, "role": "caller", "name": "dashboard", "app": "demo", "accounts": [USER_ID],
-        "endpoints": ["totals", "28hr"], "create_links": false, "created_at": "2026-03-10T21:15:30Z",
-        "expires_at": "2026-06-08T21:15:30Z", "revoked_at": null, "last_used_at": null,
+    json!(Key {
+        id: KEY.to_owned(),
+        role: Some("caller"),
+        name: "dashboard".to_owned(),
+        app: Some("demo".to_owned()),
+        accounts: Some(vec![USER_ID.to_owned()]),
+        endpoints: Some(vec!["totals", "28hr"]),
+        created_at: "2026-03-10T21:15:30Z".to_owned(),
+        expires_at: Some("2026-06-08T21:15:30Z".to_owned()),
+        ..Key::default()
     })
 }

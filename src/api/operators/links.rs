@@ -13,7 +13,7 @@ use crate::api::openapi::for_operators::{LINK, after, creates_link, in_path, lim
 use crate::api::openapi::operation::Operation;
 use crate::api::openapi::problems;
 use crate::api::openapi::shape::{page_of, shape};
-use crate::api::operators::Actor;
+use crate::api::operators::guard::Actor;
 use crate::gateway::{Detail, Error, LinkId, LinkPlace};
 use crate::web::extract;
 use crate::web::extract::{Path, Query};

@@ -1,78 +1,30 @@
-//! The operators' API. Under a known name, every route requires an admin key before it looks at anything else.
+//! The operators' API: its handlers, each beside its description.
 
 pub(crate) mod accounts;
 pub(crate) mod apps;
 pub(crate) mod audit;
 pub(crate) mod calls;
+pub(crate) mod guard;
 pub(crate) mod keys;
 pub(crate) mod links;
 pub(crate) mod overview;
 pub(crate) mod usage;
 pub(crate) mod webhooks;
 
-use axum::extract::{Request, State};
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, HOST};
-use axum::http::uri::Authority;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use crate::api::openapi::operation::Operation;
 
-use crate::gateway;
-use crate::model::audit::holder_at;
-use crate::model::key::{Kind, Role};
-use crate::web::client_address::Client;
-use crate::web::host::Host;
-use crate::web::presented_key;
-use crate::web::problem::Problem;
-
-/// Who acts and from where, for the audit log.
-#[derive(Clone)]
-pub(crate) struct Actor(pub(crate) String);
-
-/// Lets holders of an admin key through, and nobody else.
-pub(crate) async fn require_key(
-    State(host): State<Host>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let from = Client::address(&request);
-    let admin = presented_key::check_key(&host, request.headers(), Kind::Admin, from).await;
-    let changes = !request.method().is_safe();
-    let admin = admin.and_then(|known| {
-        if changes && known.key.role == Role::Auditor {
-            return Err(gateway::Error::NotAllowed("it is read-only".to_owned()).into());
-        }
-        Ok(known)
-    });
-    match admin {
-        Ok(admin) => {
-            let actor = holder_at(&admin.key.id, from);
-            request.extensions_mut().insert(Actor(actor));
-            let mut response = next.run(request).await;
-            // Some answers show a secret, which no cache may keep.
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response
-        }
-        Err(problem) => problem.into_response(),
-    }
-}
-
-/// Refuses requests for unknown host names. A request without any host name comes from no browser.
-pub(crate) async fn require_known_name(
-    State(host): State<Host>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let header = request.headers().get(HOST).map(HeaderValue::as_bytes);
-    let named = match request.uri().authority() {
-        Some(authority) => Some(Some(authority.clone())),
-        None => header.filter(|host| !host.is_empty()).map(|host| Authority::try_from(host).ok()),
-    };
-    match named {
-        None => next.run(request).await,
-        Some(Some(it)) if host.names().have(&it) => next.run(request).await,
-        Some(other) => {
-            Problem::unknown_name(other.as_ref().map_or("", Authority::host)).into_response()
-        }
-    }
+/// The descriptions of all handlers, in the order in which they are shown.
+pub(crate) fn operations() -> Vec<Operation> {
+    let all = [
+        overview::operations(),
+        apps::operations(),
+        accounts::operations(),
+        keys::operations(),
+        links::operations(),
+        webhooks::operations(),
+        calls::operations(),
+        usage::operations(),
+        audit::operations(),
+    ];
+    all.into_iter().flatten().collect()
 }

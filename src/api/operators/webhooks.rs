@@ -14,7 +14,7 @@ use crate::api::openapi::for_operators::{before, in_path, limit, operation, quer
 use crate::api::openapi::operation::{Content, Operation};
 use crate::api::openapi::problems;
 use crate::api::openapi::shape::{listing_of, page_of, shape};
-use crate::api::operators::Actor;
+use crate::api::operators::guard::Actor;
 use crate::gateway::{self, DeliveryFilter, Detail};
 use crate::model;
 use crate::model::webhook::{DeliveryState, Unreadable};

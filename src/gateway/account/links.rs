@@ -15,6 +15,7 @@ use crate::gateway::key::{KnownKey, whole_second};
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::audit::holder_at;
 use crate::model::handshake::{self, Link};
+use crate::model::key::Right;
 use crate::model::{Account, AccountRef, Secret, UserId};
 use crate::vault::{self, Seal};
 
@@ -148,11 +149,9 @@ impl Gateway {
         new: NewLink,
         from: IpAddr,
     ) -> Result<CreatedLink, Error> {
+        key.require(Right::CreateLinks)?;
         let scopes = &key.key.scopes;
         let refuse = |why: &str| Err(Error::NotAllowed(why.to_owned()));
-        if !scopes.create_links {
-            return refuse("it may not create links; a key created with `--create-links` may");
-        }
         if new.app.is_some() && new.app != scopes.app {
             return refuse("it is for another app");
         }
@@ -178,7 +177,7 @@ impl Gateway {
         from: IpAddr,
     ) -> Option<Reconnect> {
         let possible = self.0.connect.public_url.is_some() && !self.is_database_away();
-        if !key.key.scopes.create_links || !possible {
+        if !key.key.scopes.rights.contains(&Right::CreateLinks) || !possible {
             return None;
         }
         let (gateway, app, account) = (self.clone(), Arc::clone(app), account.clone());

@@ -14,8 +14,10 @@ use zeroize::Zeroizing;
 
 use crate::gateway::audit::Page;
 use crate::gateway::{Detail, Error, Gateway};
-use crate::model::key::{self, Key, Kind, Presented, RANDOM_LENGTH, Role, Scopes, Unreadable};
-use crate::model::{Endpoint, Secret, UserId};
+use crate::model::Secret;
+use crate::model::key::{
+    self, Key, Kind, Presented, RANDOM_LENGTH, Right, Role, Scopes, Unreadable,
+};
 use crate::store::{self, KeyFilter, StoredKey};
 use crate::vault::{self, Seal, Vault};
 
@@ -35,7 +37,17 @@ pub struct KnownKey {
 }
 
 impl KnownKey {
-    /// The same holder, with all rights of a caller of the given app.
+    /// `NotAllowed` unless the key has that right.
+    pub(super) fn require(&self, right: Right) -> Result<(), Error> {
+        if self.key.scopes.rights.contains(&right) {
+            return Ok(());
+        }
+        let flag = right.name().replace('_', "-");
+        let why = format!("it may not {}; a key created with `--{flag}` may", right.words());
+        Err(Error::NotAllowed(why))
+    }
+
+    /// The same holder, as a caller of the given app.
     pub(super) fn for_app(&self, app: String) -> KnownKey {
         let scopes = Scopes { app: Some(app), ..self.key.scopes.clone() };
         KnownKey {
@@ -48,16 +60,12 @@ impl KnownKey {
 }
 
 /// The properties of a new key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NewKey {
     pub role: Role,
     pub name: String,
-    /// The app's name; optional if only one app is configured.
-    pub app: Option<String>,
-    pub accounts: Vec<UserId>,
-    pub endpoints: Vec<Endpoint>,
-    /// Whether it may create links by which users connect these accounts.
-    pub create_links: bool,
+    /// The app is optional if only one is configured.
+    pub scopes: Scopes,
     pub expires_in: Option<std::time::Duration>,
 }
 
@@ -74,22 +82,14 @@ impl Gateway {
         }
         let (id, text) = key::compose(new.role.kind(), &vault::random_digits::<RANDOM_LENGTH>());
         let now = whole_second(self.now());
-        let list = |ids: Vec<UserId>| if ids.is_empty() { None } else { Some(ids) };
-        let scopes = Scopes {
-            app,
-            accounts: list(new.accounts),
-            endpoints: if new.endpoints.is_empty() { None } else { Some(new.endpoints) },
-            create_links: new.create_links,
-            expires_at: new
-                .expires_in
-                .and_then(|life| now.checked_add(Duration::try_from(life).ok()?)),
-        };
+        let expiry = |life| now.checked_add(Duration::try_from(life).ok()?);
         let key = Key {
             id,
             role: new.role,
             name: new.name,
-            scopes,
+            scopes: Scopes { app, ..new.scopes },
             created_at: now,
+            expires_at: new.expires_in.and_then(expiry),
             revoked_at: None,
             last_used_at: None,
         };
@@ -265,19 +265,24 @@ impl Gateway {
             problems.push(Detail::at("/expires", "must be above zero and at most 100 years"));
         }
         if new.role.kind() == Kind::Admin {
-            let scoped = new.app.is_some()
-                || !new.accounts.is_empty()
-                || !new.endpoints.is_empty()
-                || new.create_links;
-            if scoped {
-                let detail =
-                    "an admin key has no app, accounts, endpoints or create_links; leave them out";
+            if new.scopes != Scopes::default() {
+                let fields = [&["app", "accounts", "endpoints"][..], &Right::ALL.map(Right::name)];
+                let fields = either(&fields.concat());
+                let detail = format!("an admin key has no {fields}; leave them out");
                 problems.push(Detail::at("", detail));
             }
             return (None, problems);
         }
-        let app = self.app(new.app.as_deref()).map(|app| app.name.clone());
+        let app = self.app(new.scopes.app.as_deref()).map(|app| app.name.clone());
         (app.map_err(|problem| problems.push(problem)).ok(), problems)
+    }
+}
+
+/// Names in a sentence, such as `a, b or c`.
+fn either(names: &[&str]) -> String {
+    match names {
+        [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+        _ => names.concat(),
     }
 }
 

@@ -161,7 +161,7 @@ impl Gateway {
     }
 
     fn has_ended(&self, known: &KnownKey) -> Option<Refused> {
-        let has_expired = known.key.scopes.expires_at.is_some_and(|expiry| expiry <= self.now());
+        let has_expired = known.key.expires_at.is_some_and(|expiry| expiry <= self.now());
         match known.key.revoked_at {
             Some(_) => Some(Refused::Revoked),
             None => has_expired.then_some(Refused::Expired),

@@ -99,7 +99,7 @@ impl Store {
         (key_id, most): (&str, u32),
     ) -> Result<Result<(), OffsetDateTime>, Error> {
         // This locks the key's row, so that two concurrent inserts do not count the same links.
-        let lock = "update key set create_links = create_links where key_id = $1";
+        let lock = "update key set rights = rights where key_id = $1";
         let count = "select count(*), min(expires_at) from link
              where key_id = $1 and expires_at > $2 and user_id is null";
         self.long(async {

@@ -37,8 +37,8 @@ async fn strew(database: &Database, gateway: &TestGateway, texts: &[String]) {
         let rows = [
             format!("insert into account (app, user_id, screen_name, state, state_since, connected_at, sealed_token, sealed_token_secret)
                  select app, '{}', {literal}, state, state_since, connected_at, sealed_token, sealed_token_secret from account where user_id = '{alice}'", 9_000_000 + number),
-            format!("insert into key (key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at, revoked_at, last_used_at, sealed_verifier)
-                 select 'k{number}', role, '{number} ' || {literal}, {literal}, accounts, endpoints, create_links, expires_at, created_at, revoked_at, last_used_at, sealed_verifier from key where key_id = '{}'", &gateway.key[4..16]),
+            format!("insert into key (key_id, role, name, app, accounts, endpoints, rights, expires_at, created_at, revoked_at, last_used_at, sealed_verifier)
+                 select 'k{number}', role, '{number} ' || {literal}, {literal}, accounts, endpoints, rights, expires_at, created_at, revoked_at, last_used_at, sealed_verifier from key where key_id = '{}'", &gateway.key[4..16]),
             format!("insert into webhook (webhook_id, url, app, created_at, sealed_secret, leased_until)
                  select 'w{number}', 'https://a/' || {literal}, {literal}, created_at, sealed_secret, leased_until from webhook where substr(webhook_id, 1, 1) <> 'w' or length(webhook_id) = 12 limit 1"),
             format!("insert into delivery (webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempts, attempt_at, status, failure)

@@ -64,7 +64,9 @@ async fn the_pages_about_keys_are_sound_in_every_size_and_colour() {
     browser.signs_in(&gateway, &gateway.new_admin_key().await).await;
     let odd = "</bdi><script>alert(1)</script>\"'><img src=x onerror=alert(2)>";
     gateway.new_key(|key| key.name = format!("{odd:W<100}")).await;
-    gateway.new_key(|key| key.accounts = vec![gateway.id("alice"), gateway.id("bob")]).await;
+    gateway
+        .new_key(|key| key.scopes.accounts = Some(vec![gateway.id("alice"), gateway.id("bob")]))
+        .await;
 
     browser.goes_to(&gateway, "/console/keys").await;
     browser.shows("console-keys").await;

@@ -40,11 +40,7 @@ const SERVICES: [(&str, &str, &str, u32, Day); 4] = [
 ];
 
 async fn new_key(gateway: &TestGateway, role: Role, name: &str) -> String {
-    let app = (role == Role::Caller).then(|| "demo".to_owned());
-    let name = name.to_owned();
-    let (accounts, endpoints) = (Vec::new(), Vec::new());
-    let new =
-        NewKey { role, name, app, accounts, endpoints, create_links: false, expires_in: None };
+    let new = NewKey { role, name: name.to_owned(), ..NewKey::default() };
     gateway.inner.create_key(new, "test").await.unwrap().1.expose().to_owned()
 }
 

@@ -97,7 +97,8 @@ async fn calls_in_flight_use_one_token_or_the_other_whole(database: Database) {
     let gateway = start_gateway(&database).await;
     let mut tokens = vec![connect(&gateway).await];
     let carol = gateway.id("carol");
-    let limited = format!("Bearer {}", gateway.new_key(|key| key.accounts = vec![carol]).await);
+    let limited =
+        format!("Bearer {}", gateway.new_key(|key| key.scopes.accounts = Some(vec![carol])).await);
     let before = gateway.store.find_account("demo", carol).await.unwrap().unwrap();
     let ask = gateway
         .call_as("carol", Endpoint::Totals, &private(&gateway, "carol"))

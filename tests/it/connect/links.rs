@@ -2,6 +2,7 @@
 
 use countersign::gateway::NewLink;
 use countersign::model::handshake::NotConnected;
+use countersign::model::key::Right;
 use serde_json::{Value, json};
 
 use crate::connect::browser::Browser;
@@ -124,7 +125,7 @@ async fn links_that_wait_are_listed_by_ids_that_open_nothing_and_withdrawn(datab
 // A cached answer once went on giving it out.
 async fn a_withdrawn_link_to_reconnect_is_not_given_out_again(database: Database) {
     let mut gateway = start_gateway(&database).await;
-    gateway.key = gateway.new_key(|key| key.create_links = true).await;
+    gateway.key = gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await;
     let admin = gateway.new_admin_key().await;
     let alice = gateway.id("alice").to_string();
     gateway.sandbox.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;

@@ -1,5 +1,6 @@
 //! Keys that may create links: for their own accounts, and in the answer that an account is disconnected.
 
+use countersign::model::key::Right;
 use serde_json::{Value, json};
 use time::Duration;
 
@@ -44,7 +45,7 @@ async fn made(gateway: &TestGateway) -> usize {
 
 async fn a_key_with_the_right_makes_links_for_its_app(database: Database) {
     let gateway = start_gateway(&database).await;
-    let key = gateway.new_key(|key| key.create_links = true).await;
+    let key = gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await;
     let carol = gateway.id("carol").to_string();
     let made = ask(&gateway, &key, &json!({ "label": "from the app", "user_id": carol })).await;
     assert_eq!(made.status, 201, "{}", made.text());
@@ -64,12 +65,14 @@ async fn a_key_with_the_right_makes_links_for_its_app(database: Database) {
 async fn a_key_makes_no_links_beyond_its_rights(database: Database) {
     let gateway = start_gateway(&database).await;
     let alice = gateway.id("alice");
-    let (without, wide) =
-        (gateway.key.clone(), gateway.new_key(|key| key.create_links = true).await);
+    let (without, wide) = (
+        gateway.key.clone(),
+        gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await,
+    );
     let narrow = gateway
         .new_key(|key| {
-            key.create_links = true;
-            key.accounts = vec![alice];
+            key.scopes.rights = [Right::CreateLinks].into();
+            key.scopes.accounts = Some(vec![alice]);
         })
         .await;
     let label = "x";
@@ -112,7 +115,7 @@ async fn a_key_makes_no_links_beyond_its_rights(database: Database) {
 
 async fn the_answer_that_an_account_has_ended_has_a_link_for_those_who_may(database: Database) {
     let gateway = start_gateway(&database).await;
-    let key = gateway.new_key(|key| key.create_links = true).await;
+    let key = gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await;
     revoke(&gateway).await;
     let without = call(&gateway, "alice", &gateway.key).send().await;
     assert!(
@@ -144,7 +147,7 @@ async fn the_answer_that_an_account_has_ended_has_a_link_for_those_who_may(datab
 
 async fn calling_on_and_on_makes_one_link_until_somebody_begins_with_it(database: Database) {
     let gateway = start_gateway(&database).await;
-    let key = gateway.new_key(|key| key.create_links = true).await;
+    let key = gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await;
     revoke(&gateway).await;
     let asks: Vec<_> = (0..20).map(|_| link_for(&gateway, &key)).collect();
     let mut links = Vec::new();
@@ -169,7 +172,7 @@ async fn calling_on_and_on_makes_one_link_until_somebody_begins_with_it(database
 
 async fn an_account_that_ended_again_has_a_new_link(database: Database) {
     let gateway = start_gateway(&database).await;
-    let key = gateway.new_key(|key| key.create_links = true).await;
+    let key = gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await;
     revoke(&gateway).await;
     let first = link_for(&gateway, &key).await;
     user_becomes(&gateway, "alice", "active").await;
@@ -182,7 +185,7 @@ async fn an_account_that_ended_again_has_a_new_link(database: Database) {
 
 async fn without_a_database_the_answer_comes_without_a_link(database: Database) {
     let gateway = start_gateway(&database).await;
-    let key = gateway.new_key(|key| key.create_links = true).await;
+    let key = gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await;
     revoke(&gateway).await;
     // The key is cached from here on.
     call(&gateway, "bob", &key).send().await.is_relayed(200);
@@ -198,8 +201,8 @@ async fn a_key_has_so_many_links_that_wait_and_no_more(database: Database) {
     let change = |config: &mut countersign::config::Config| config.limits.key_links = 3;
     let gateway = TestGateway::start_with(&database, change).await;
     let (key, other) = (
-        gateway.new_key(|key| key.create_links = true).await,
-        gateway.new_key(|key| key.create_links = true).await,
+        gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await,
+        gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await,
     );
     let wanted = |expires: &str| json!({ "label": "a friend", "expires": expires });
     assert_eq!(ask(&gateway, &key, &wanted("2h")).await.status, 201);

@@ -125,7 +125,7 @@ async fn connecting_again_replaces_the_token_and_keeps_all_else(database: Databa
     let back = gateway.allow(&mut browser, &first, "carol").await;
     browser.follow(&back).await.goes_to(path_of(&first));
     let id = gateway.id("carol");
-    let limited = gateway.new_key(|key| key.accounts = vec![id]).await;
+    let limited = gateway.new_key(|key| key.scopes.accounts = Some(vec![id])).await;
     let before = gateway.store.find_account("demo", id).await.unwrap().unwrap();
 
     // A user who revokes access and grants it again has another token.

@@ -1,6 +1,7 @@
 //! The keys' pages: the list, creating a key, which is shown once, and revoking it.
 
 use countersign::model::Endpoint;
+use countersign::model::key::Right;
 use time::Duration;
 
 use crate::connect::start_gateway;
@@ -83,16 +84,16 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
     let visitor = Visitor::admin(&gateway).await;
     let alice = gateway.id("alice").to_string();
     let accounts = format!(" {alice},\r\n{}\n", gateway.id("bob"));
-    let fields = [
+    let mut fields = vec![
         ("role", "caller"),
         ("name", "narrow"),
         ("app", "demo"),
         ("accounts", &*accounts),
         ("28hr", "true"),
         ("historical", "true"),
-        ("create_links", "true"),
         ("expires", "7d"),
     ];
+    fields.extend(Right::ALL.map(|right| (right.name(), "true")));
     let page = visitor.send(KEYS, &fields).await;
     is_page(&page, 200);
     let key = gateway
@@ -107,15 +108,16 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
     let scopes = &key.key.scopes;
     assert_eq!(scopes.accounts, Some(vec![gateway.id("alice"), gateway.id("bob")]));
     assert_eq!(scopes.endpoints, Some(vec![Endpoint::TwentyEightHours, Endpoint::Historical]));
-    assert!(scopes.create_links && scopes.app.as_deref() == Some("demo"));
-    assert_eq!(scopes.expires_at, Some(key.key.created_at + Duration::days(7)));
+    assert_eq!((&scopes.rights, scopes.app.as_deref()), (&Right::ALL.into(), Some("demo")));
+    assert_eq!(key.key.expires_at, Some(key.key.created_at + Duration::days(7)));
     assert!(plain(&page).contains(LAST_28H), "{}", page.text());
     tried(&gateway, &command(&page)).await.is_relayed(200);
     let list = visitor.open(KEYS).await;
     assert!(
         list.text().contains(&format!(
-            "query 28hr, historical with accounts {alice}, {} only; create links",
-            gateway.id("bob")
+            "query 28hr, historical with accounts {alice}, {} only; {}",
+            gateway.id("bob"),
+            Right::ALL.map(Right::words).join("; ")
         )),
         "{}",
         list.text()
@@ -195,7 +197,9 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
         "{}",
         taken.text()
     );
-    is_page(&visitor.send(KEYS, &[("name", "y"), ("surplus", "1")]).await, 400);
+    for unknown in [("surplus", "1"), ("surplus", "true"), ("create_links", "1")] {
+        is_page(&visitor.send(KEYS, &[("name", "y"), unknown]).await, 400);
+    }
 }
 
 async fn keys_are_narrowed_searched_and_paged(database: Database) {

@@ -56,7 +56,7 @@ async fn a_key_whose_row_was_altered_does_not_count_as_one_that_works(database: 
     for _ in 0..60 {
         gateway.new_key(|_| ()).await;
     }
-    database.run("update key set create_links = true where role = 'caller'").await;
+    database.run("update key set rights = 'create_links' where role = 'caller'").await;
     assert_eq!(steps(&visitor).await, (2, Some(3)));
     gateway.new_key(|key| "zebra".clone_into(&mut key.name)).await;
     assert_eq!(steps(&visitor).await, (3, Some(4)), "behind all that do not work");

@@ -1,6 +1,7 @@
 //! `/admin/v1/keys` and `/admin/v1/audit`.
 
 use countersign::model::Endpoint;
+use countersign::model::key::Right;
 use serde_json::{Value, json};
 
 use crate::database::{Database, on_both};
@@ -26,7 +27,7 @@ async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
     let mut made = answer.json();
     let secret = made["secret"].take().as_str().unwrap().to_owned();
     assert!(secret.starts_with("csk_") && secret.len() == 66, "{secret}");
-    let expected = json!({
+    let mut expected = json!({
         "secret": null,
         "id": &secret[4..16],
         "role": "caller",
@@ -34,12 +35,14 @@ async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
         "app": "demo",
         "accounts": [alice],
         "endpoints": ["totals"],
-        "create_links": false,
         "created_at": "2026-03-10T21:15:30Z",
         "expires_at": "2026-06-08T21:15:30Z",
         "revoked_at": null,
         "last_used_at": null,
     });
+    for right in Right::ALL {
+        expected[right.name()] = json!(false);
+    }
     assert_eq!(made, expected);
 
     let body = body(&gateway.sandbox.ids("alice", 1), &["impressions"], &["tweet.id"]);

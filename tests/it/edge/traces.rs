@@ -1,7 +1,7 @@
 //! The traces that refused requests leave in the audit log, summed where there are many.
 
 use countersign::gateway::NewKey;
-use countersign::model::key::{Kind, compose};
+use countersign::model::key::{Kind, Right, compose};
 use countersign::store::AuditFilter;
 use serde_json::json;
 use time::Duration;
@@ -145,7 +145,7 @@ async fn who_was_refused_is_forgotten_one_day_and_nothing_else(database: Databas
 
 async fn links_that_keys_make_are_audited_with_the_callers_address(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let key = gateway.new_key(|key| key.create_links = true).await;
+    let key = gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await;
     let ask = gateway.ask("POST", "/v1/links").header("authorization", &format!("Bearer {key}"));
     let ask = ask.header("content-type", "application/json");
     assert_eq!(ask.body(json!({ "label": "a friend" }).to_string()).send().await.status, 201);

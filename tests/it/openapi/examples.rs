@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use countersign::model::key::Right;
 use serde_json::Value;
 
 use crate::database::{Database, on_both};
@@ -63,7 +64,7 @@ impl Ids {
 
 async fn open(database: &Database) -> Doors {
     let mut gateway = TestGateway::start(database).await;
-    gateway.key = gateway.new_key(|key| key.create_links = true).await;
+    gateway.key = gateway.new_key(|key| key.scopes.rights = Right::ALL.into()).await;
     Doors::open(gateway).await
 }
 

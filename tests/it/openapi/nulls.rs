@@ -1,5 +1,6 @@
 //! Optional members of requests may be `null`, as they are in what the API returns.
 
+use countersign::model::key::Right;
 use serde_json::{Value, json};
 
 use crate::openapi::shape::faults;
@@ -17,7 +18,7 @@ fn optional<'a>(document: &'a Value, it: &'a Operation) -> Vec<&'a String> {
 #[tokio::test]
 async fn null_is_the_same_as_nothing_on_the_gateways_own_paths() {
     let mut doors = Doors::fresh().await;
-    doors.gateway.key = doors.gateway.new_key(|key| key.create_links = true).await;
+    doors.gateway.key = doors.gateway.new_key(|key| key.scopes.rights = Right::ALL.into()).await;
     let document = document();
     let mut seen = 0;
     for it in operations(&document) {
@@ -62,7 +63,20 @@ async fn a_key_is_made_again_from_what_is_listed() {
     }
     let second = make(again).send().await;
     assert_eq!(second.status, 201, "{}", second.text());
-    for name in ["role", "app", "accounts", "endpoints", "create_links", "expires_at"] {
+    for name in ["role", "app", "accounts", "endpoints", "expires_at"] {
         assert_eq!(second.json()[name], listed[name], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_right_is_a_member_of_keys_and_of_new_keys() {
+    let doors = Doors::fresh().await;
+    let path = "/admin/v1/keys";
+    for right in Right::ALL {
+        let new = json!({ "name": right.name(), right.name(): true }).to_string();
+        let created = doors.gateway.admin(&doors.admin, "POST", path).body(new).send().await.json();
+        for other in Right::ALL {
+            assert_eq!(created[other.name()], other == right, "{right}: {created}");
+        }
     }
 }

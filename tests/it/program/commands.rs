@@ -1,5 +1,8 @@
 //! Accounts and keys from the command line.
 
+use std::collections::BTreeMap;
+
+use countersign::model::key::Right;
 use serde_json::Value;
 
 use crate::database::{Database, Kind, fresh, on_both};
@@ -27,6 +30,19 @@ fn cells(table: &str) -> Vec<Vec<String>> {
             .collect()
     };
     table.lines().map(cut).collect()
+}
+
+/// The keys that `key list` shows, each with its cells by their headings.
+async fn listed_keys(deployment: &Deployment) -> Vec<BTreeMap<String, String>> {
+    let table = deployment.must(&["key", "list"]).await;
+    assert!(!table.contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{table:?}");
+    let mut rows = cells(&table).into_iter();
+    let headings = rows.next().unwrap();
+    rows.map(|row| headings.iter().cloned().zip(row).collect()).collect()
+}
+
+async fn listed_key(deployment: &Deployment, id: &str) -> BTreeMap<String, String> {
+    listed_keys(deployment).await.into_iter().find(|key| key["ID"] == id).unwrap()
 }
 
 async fn accounts_come_and_go(database: Database) {
@@ -131,24 +147,11 @@ async fn keys_come_and_go(database: Database) {
     deployment.prepare().await;
     let alice = &deployment.sandbox.user("alice").user_id;
     let odd = "a \"b\" \u{202e}c\u{200b} žluť";
-    let secret = deployment
-        .key(
-            odd,
-            &[
-                "--app",
-                "demo",
-                "--account",
-                alice,
-                "--endpoint",
-                "totals",
-                "--endpoint",
-                "28hr",
-                "--create-links",
-                "--expires",
-                "90d",
-            ],
-        )
-        .await;
+    let rights = Right::ALL.map(|right| format!("--{}", right.name().replace('_', "-")));
+    let mut narrow = vec!["--app", "demo", "--account", alice, "--expires", "90d"];
+    narrow.extend(["--endpoint", "totals", "--endpoint", "28hr"]);
+    narrow.extend(rights.iter().map(|flag| &**flag));
+    let secret = deployment.key(odd, &narrow).await;
     assert!(secret.starts_with("csk_") && secret.len() == 66, "{secret}");
     let admin = deployment.key("boss", &["--admin"]).await;
     assert!(admin.starts_with("csa_"), "{admin}");
@@ -156,31 +159,34 @@ async fn keys_come_and_go(database: Database) {
     let made = json(&deployment.must(&["key", "create", "third", "--json"]).await);
     assert_eq!(made["secret"].as_str().map(str::len), Some(66));
 
-    let table = deployment.must(&["key", "list"]).await;
-    assert!(!table.contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{table:?}");
-    let table = cells(&table);
-    assert_eq!(
-        table[0],
-        ["ID", "NAME", "ROLE", "APP", "ACCOUNTS", "ENDPOINTS", "LINKS", "LAST USED", "STATE"]
-    );
-    let row = table.iter().find(|row| row[0] == secret[4..16]).unwrap();
-    assert_eq!(
-        row[1..8],
-        ["a \"b\" \u{fffd}c\u{fffd} žluť", "caller", "demo", alice, "totals,28hr", "yes", "never"]
-    );
-    assert!(row[8].starts_with("until "), "{row:?}");
-    let boss = table.iter().find(|row| row[1] == "boss").unwrap();
-    assert_eq!(boss[2..], ["owner", "-", "-", "-", "-", "never", "valid"]);
+    let key = listed_key(&deployment, &secret[4..16]).await;
+    let rights = Right::ALL.map(Right::words).join(", ");
+    for (heading, cell) in [
+        ("NAME", "a \"b\" \u{fffd}c\u{fffd} žluť"),
+        ("ROLE", "caller"),
+        ("APP", "demo"),
+        ("ACCOUNTS", alice),
+        ("ENDPOINTS", "totals,28hr"),
+        ("RIGHTS", &rights),
+        ("LAST USED", "never"),
+    ] {
+        assert_eq!(key[heading], cell, "{heading}");
+    }
+    assert!(key["STATE"].starts_with("until "), "{key:?}");
+    let boss = listed_key(&deployment, &admin[4..16]).await;
+    assert_eq!((&*boss["NAME"], &*boss["ROLE"], &*boss["STATE"]), ("boss", "owner", "valid"));
+    for heading in ["APP", "ACCOUNTS", "ENDPOINTS", "RIGHTS"] {
+        assert_eq!(boss[heading], "-", "{heading}");
+    }
     let ended = deployment.key("ended", &["--expires", "1ms"]).await;
-    let table = cells(&deployment.must(&["key", "list"]).await);
-    let row = table.iter().find(|row| row[0] == ended[4..16]).unwrap();
-    assert!(row[8].starts_with("expired "), "{row:?}");
+    let ended = &ended[4..16];
+    let key = listed_key(&deployment, ended).await;
+    assert!(key["STATE"].starts_with("expired "), "{key:?}");
     database
-        .run(&format!("update key set endpoints = 'everything' where key_id = '{}'", &ended[4..16]))
+        .run(&format!("update key set endpoints = 'everything' where key_id = '{ended}'"))
         .await;
-    let table = cells(&deployment.must(&["key", "list"]).await);
-    let row = table.iter().find(|row| row[0] == ended[4..16]).unwrap();
-    assert_eq!((&*row[2], &*row[8]), ("unreadable", "refused"));
+    let key = listed_key(&deployment, ended).await;
+    assert_eq!((&*key["ROLE"], &*key["STATE"]), ("unreadable", "refused"));
     let listed = deployment.must(&["key", "list", "--json"]).await;
     assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
     assert_eq!(json(&listed).as_array().unwrap().len(), 5);

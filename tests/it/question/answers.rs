@@ -103,7 +103,7 @@ async fn authors_are_found_out_by_asking_and_remembered(database: Database) {
 async fn one_foreign_post_spoils_nothing(database: Database) {
     let gateway = start_gateway(&database).await;
     let alice = gateway.id("alice");
-    let key = gateway.new_key(|key| key.accounts = vec![alice]).await;
+    let key = gateway.new_key(|key| key.scopes.accounts = Some(vec![alice])).await;
     let ids = [gateway.sandbox.ids("alice", 9), gateway.sandbox.ids("bob", 1)].concat();
     let answer = ask_with(&gateway, &key, PATH, &question(&ids, &["impressions"])).await.json();
     assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 9);

@@ -128,7 +128,7 @@ async fn an_author_whom_x_refused_by_mistake_is_found_again(database: Database) 
 async fn a_limited_key_is_told_of_no_account_but_its_own(database: Database) {
     let gateway = start_gateway(&database).await;
     let alice = gateway.id("alice");
-    let narrow = gateway.new_key(|key| key.accounts = vec![alice]).await;
+    let narrow = gateway.new_key(|key| key.scopes.accounts = Some(vec![alice])).await;
     let learnt = ["bob", "carol"].map(|name| {
         let post = gateway.sandbox.ids(name, 1)[0].parse().unwrap();
         (post, gateway.id(name))

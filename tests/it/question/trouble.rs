@@ -219,8 +219,8 @@ async fn a_key_asks_no_more_than_it_may(database: Database) {
     let alice = gateway.id("alice");
     let narrow = gateway
         .new_key(|key| {
-            key.endpoints = vec![Endpoint::Totals];
-            key.accounts = vec![alice];
+            key.scopes.endpoints = Some(vec![Endpoint::Totals]);
+            key.scopes.accounts = Some(vec![alice]);
         })
         .await;
     let ids = gateway.sandbox.ids("bob", 2);

@@ -24,7 +24,7 @@ async fn a_foreign_account_answers_like_one_that_does_not_exist_to_the_last_byte
     let gateway = with_two_apps(&database).await;
     let import = Import { ..gateway.import_of("suspended_sam") };
     gateway.inner.import_accounts(Some("other"), &[import], "test").await.unwrap();
-    let narrow = gateway.new_key(|key| key.accounts = vec![gateway.id("alice")]).await;
+    let narrow = gateway.new_key(|key| key.scopes.accounts = Some(vec![gateway.id("alice")])).await;
     let bob = gateway.sandbox.user("bob").user_id.clone();
     // From here on X's quotas are known, and every answer has them.
     ask(&gateway, &gateway.key, &bob).send().await;
@@ -53,7 +53,7 @@ async fn a_foreign_account_answers_like_one_that_does_not_exist_to_the_last_byte
 
 async fn a_limited_keys_names_are_looked_for_among_its_own_accounts_alone(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let narrow = gateway.new_key(|key| key.accounts = vec![gateway.id("alice")]).await;
+    let narrow = gateway.new_key(|key| key.scopes.accounts = Some(vec![gateway.id("alice")])).await;
     // Opening bob's row would fail.
     let spoil = match database.kind {
         Kind::Sqlite => "pragma ignore_check_constraints = on;",
@@ -83,7 +83,7 @@ async fn a_limited_keys_names_are_looked_for_among_its_own_accounts_alone(databa
 
 async fn a_name_that_was_found_for_a_limited_key_is_remembered_and_forgotten(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let narrow = gateway.new_key(|key| key.accounts = vec![gateway.id("alice")]).await;
+    let narrow = gateway.new_key(|key| key.scopes.accounts = Some(vec![gateway.id("alice")])).await;
     // The change feed delivers their import before anything is cached.
     gateway.inner.catch_up_once().await.unwrap();
     ask(&gateway, &narrow, "@alice").send().await.is_relayed(200);
@@ -100,7 +100,7 @@ async fn a_name_that_was_found_for_a_limited_key_is_remembered_and_forgotten(dat
 
 async fn a_key_of_one_app_never_signs_with_the_other_apps_token(database: Database) {
     let gateway = with_two_apps(&database).await;
-    let other = gateway.new_key(|key| key.app = Some("other".to_owned())).await;
+    let other = gateway.new_key(|key| key.scopes.app = Some("other".to_owned())).await;
     let alice = gateway.sandbox.user("alice").clone();
     for (key, app, token) in [
         (&gateway.key, "demo", &alice.access_token),
@@ -123,10 +123,11 @@ async fn a_key_of_one_app_never_signs_with_the_other_apps_token(database: Databa
 
 async fn the_only_account_of_a_key_is_its_default(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let key = gateway.new_key(|key| key.accounts = vec![gateway.id("alice")]).await;
+    let key = gateway.new_key(|key| key.scopes.accounts = Some(vec![gateway.id("alice")])).await;
     ask(&gateway, &key, "").send().await.is_relayed(200);
-    let both =
-        gateway.new_key(|key| key.accounts = vec![gateway.id("alice"), gateway.id("bob")]).await;
+    let both = gateway
+        .new_key(|key| key.scopes.accounts = Some(vec![gateway.id("alice"), gateway.id("bob")]))
+        .await;
     let answer = ask(&gateway, &both, "").send().await;
     answer.is_own(400, "invalid_request");
     assert_eq!(answer.json()["problems"][0]["header"], "Countersign-Account");
@@ -183,7 +184,7 @@ async fn headers_that_contradict_themselves_are_refused_all_at_once() {
 async fn an_account_that_is_not_needed_is_not_looked_for() {
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start(&database).await;
-    let key = gateway.new_key(|key| key.accounts = vec![gateway.id("alice")]).await;
+    let key = gateway.new_key(|key| key.scopes.accounts = Some(vec![gateway.id("alice")])).await;
     for account in ["@alice", "@bob", "@nobody", "999"] {
         let answer = ask(&gateway, &key, account).body(public(&gateway).to_string()).send().await;
         answer.is_relayed(200);

@@ -1,6 +1,7 @@
 //! Clients that were written for X: the gateway's own refusals look like X's to them.
 
 use countersign::model::Endpoint;
+use countersign::model::key::Right;
 use serde_json::{Value, json};
 
 use crate::database::{Database, Kind, fresh, on_both};
@@ -74,7 +75,7 @@ async fn a_refusal_looks_as_if_it_were_of_x(database: Database) {
 // A client once took 409 for success.
 async fn an_account_that_has_ended_is_a_403_with_a_link_in_a_header(database: Database) {
     let mut gateway = TestGateway::start(&database).await;
-    gateway.key = gateway.new_key(|key| key.create_links = true).await;
+    gateway.key = gateway.new_key(|key| key.scopes.rights = [Right::CreateLinks].into()).await;
     let alice = gateway.id("alice").to_string();
     gateway.sandbox.put(&format!("/sandbox/users/{alice}"), json!({ "state": "revoked" })).await;
     let call = || old(signed(&gateway));

@@ -1,6 +1,7 @@
 //! What a key may do: every kind of scope, every way to name an account, every endpoint.
 
 use countersign::model::Endpoint;
+use countersign::model::key::Scopes;
 
 use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
@@ -81,9 +82,13 @@ async fn each_key_does_what_its_scopes_say_and_nothing_else(database: Database) 
     for key in &KEYS {
         let text = gateway
             .new_key(|new| {
-                new.app = Some(key.app.to_owned());
-                new.accounts = key.accounts.iter().map(|name| gateway.id(name)).collect();
-                new.endpoints = key.endpoints.to_vec();
+                let ids = key.accounts.iter().map(|name| gateway.id(name)).collect();
+                new.scopes = Scopes {
+                    app: Some(key.app.to_owned()),
+                    accounts: Some(ids).filter(|ids: &Vec<_>| !ids.is_empty()),
+                    endpoints: Some(key.endpoints.to_vec()).filter(|all| !all.is_empty()),
+                    ..Scopes::default()
+                };
             })
             .await;
         for (header, named) in NAMED {
@@ -136,7 +141,9 @@ async fn each_key_does_what_its_scopes_say_and_nothing_else(database: Database) 
 async fn a_key_limited_to_other_endpoints_is_told_which_are_its_own(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let key = gateway
-        .new_key(|key| key.endpoints = vec![Endpoint::TwentyEightHours, Endpoint::Historical])
+        .new_key(|key| {
+            key.scopes.endpoints = Some(vec![Endpoint::TwentyEightHours, Endpoint::Historical]);
+        })
         .await;
     let ask = gateway.call_as("alice", Endpoint::Totals, &private(&gateway, "alice"));
     let answer = ask.header("authorization", &format!("Bearer {key}")).send().await;

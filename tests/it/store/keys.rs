@@ -13,13 +13,8 @@ async fn what_is_inserted_is_found(database: Database) {
     let narrow = key("abc", "reports");
     let mut wide = key("def", "admin");
     wide.role = Role::Auditor;
-    wide.scopes = Scopes {
-        app: None,
-        accounts: None,
-        endpoints: None,
-        create_links: false,
-        expires_at: None,
-    };
+    wide.scopes = Scopes::default();
+    wide.expires_at = None;
     let mut none = key("ghi", "nothing");
     none.scopes.accounts = Some(Vec::new());
     for key in [&narrow, &wide, &none] {

@@ -15,7 +15,7 @@ mod schema;
 mod statements;
 mod usage;
 
-use countersign::model::key::{Key, Role, Scopes};
+use countersign::model::key::{Key, Right, Role, Scopes};
 use countersign::model::{Endpoint, UserId};
 use countersign::store::NewAccount;
 
@@ -40,8 +40,7 @@ fn key(id: &str, name: &str) -> Key {
         app: Some("main".to_owned()),
         accounts: Some(vec![self::id(7), self::id(11)]),
         endpoints: Some(vec![Endpoint::Totals, Endpoint::TwentyEightHours]),
-        create_links: true,
-        expires_at: Some(NOW + time::Duration::days(90)),
+        rights: Right::ALL.into(),
     };
     Key {
         id: id.to_owned(),
@@ -49,6 +48,7 @@ fn key(id: &str, name: &str) -> Key {
         name: name.to_owned(),
         scopes,
         created_at: NOW,
+        expires_at: Some(NOW + time::Duration::days(90)),
         revoked_at: None,
         last_used_at: None,
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign::gateway::NewKey;
 use countersign::model::Endpoint;
-use countersign::model::key::Kind;
+use countersign::model::key::{Kind, Right};
 use serde_json::json;
 
 use crate::database::{Database, on_both};
@@ -16,8 +16,8 @@ use crate::upstream::NOW;
 fn narrow(gateway: &TestGateway) -> impl FnOnce(&mut NewKey) {
     let alice = gateway.id("alice");
     move |key: &mut NewKey| {
-        key.accounts = vec![alice];
-        key.endpoints = vec![Endpoint::Totals];
+        key.scopes.accounts = Some(vec![alice]);
+        key.scopes.endpoints = Some(vec![Endpoint::Totals]);
         key.expires_in = Some(Duration::from_hours(1));
     }
 }
@@ -37,7 +37,7 @@ async fn is_refused(gateway: &TestGateway, key: &str, why: &str) {
 async fn a_row_edited_in_any_column_is_refused(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let bob = gateway.id("bob");
-    let edits = [
+    let mut edits = vec![
         "name = 'another'".to_owned(),
         "app = 'other'".to_owned(),
         "app = null".to_owned(),
@@ -50,7 +50,7 @@ async fn a_row_edited_in_any_column_is_refused(database: Database) {
         "endpoints = 'totals historical'".to_owned(),
         "endpoints = 'everything'".to_owned(),
         "accounts = 'everybody'".to_owned(),
-        "create_links = true".to_owned(),
+        "rights = 'everything'".to_owned(),
         "expires_at = null".to_owned(),
         "expires_at = '2036-01-01 00:00:00+00:00'".to_owned(),
         "created_at = '2020-01-01 00:00:00+00:00'".to_owned(),
@@ -58,6 +58,7 @@ async fn a_row_edited_in_any_column_is_refused(database: Database) {
         "revoked_at = '2026-01-01 00:00:00+00:00'".to_owned(),
         "sealed_verifier = substr(sealed_verifier, 2)".to_owned(),
     ];
+    edits.extend(Right::ALL.map(|right| format!("rights = '{right}'")));
     for what in edits {
         let key = gateway.new_key(narrow(&gateway)).await;
         edit(&database, &key, &what).await;
@@ -66,6 +67,16 @@ async fn a_row_edited_in_any_column_is_refused(database: Database) {
     let untouched = gateway.new_key(narrow(&gateway)).await;
     with_key(private(&gateway, "alice"), &untouched).send().await.is_relayed(200);
     private(&gateway, "alice").send().await.is_relayed(200);
+}
+
+/// Rights of which this program knows only some, as a later version may have granted them.
+async fn a_right_that_is_taken_away_or_unknown_is_not_left_out(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    for what in ["rights = ''", "rights = rights || ' everything'"] {
+        let key = gateway.new_key(|key| key.scopes.rights = Right::ALL.into()).await;
+        edit(&database, &key, what).await;
+        is_refused(&gateway, &key, what).await;
+    }
 }
 
 async fn a_revoked_key_stays_so_when_its_row_says_otherwise(database: Database) {
@@ -130,9 +141,10 @@ async fn a_row_that_cannot_be_read_is_listed_and_revoked_for_good(database: Data
     let edits = [
         ("accounts = 'everybody'", format!("accounts = '{}'", gateway.id("alice"))),
         ("endpoints = 'everything'", "endpoints = 'totals'".to_owned()),
-        ("create_links = true", "create_links = false".to_owned()),
+        ("rights = 'create_links'", "rights = ''".to_owned()),
+        ("rights = 'everything'", "rights = ''".to_owned()),
     ];
-    for (broken, mended) in edits {
+    for (broken, mended) in &edits {
         let key = gateway.new_key(narrow(&gateway)).await;
         edit(&database, &key, broken).await;
         let id = id_of(&key);
@@ -152,13 +164,13 @@ async fn a_row_that_cannot_be_read_is_listed_and_revoked_for_good(database: Data
             assert_eq!(revoked.status, 200, "{broken}: {}", revoked.text());
             assert_eq!(revoked.json()["revoked_at"], "2026-03-10T21:15:30Z", "{broken}");
         }
-        edit(&database, &key, &mended).await;
+        edit(&database, &key, mended).await;
         edit(&database, &key, "revoked_at = null").await;
         let again = TestGateway::build(gateway.sandbox.again(), &database.settings(), |_| ()).await;
         is_refused(&again, &key, broken).await;
     }
     let revoked = gateway.audited("key.revoked").await;
-    assert_eq!(revoked.len(), 3, "{revoked:?}");
+    assert_eq!(revoked.len(), edits.len(), "{revoked:?}");
 }
 
 async fn a_row_that_only_says_that_it_is_revoked_is_revoked_for_good(database: Database) {
@@ -195,6 +207,7 @@ async fn the_hour_of_use_is_not_sealed(database: Database) {
 
 on_both!(
     a_row_edited_in_any_column_is_refused,
+    a_right_that_is_taken_away_or_unknown_is_not_left_out,
     a_revoked_key_stays_so_when_its_row_says_otherwise,
     an_auditor_does_not_become_an_owner_in_the_database,
     rows_do_not_stand_in_for_one_another,

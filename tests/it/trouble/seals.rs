@@ -119,7 +119,7 @@ async fn tokens_moved_between_apps_are_refused(database: Database) {
     set(&database, &gateway, "alice", "sealed_token", &other.sealed_token).await;
     set(&database, &gateway, "alice", "sealed_token_secret", &other.sealed_token_secret).await;
     only_alice_is_quarantined(&gateway).await;
-    let key = gateway.new_key(|key| key.app = Some("other".to_owned())).await;
+    let key = gateway.new_key(|key| key.scopes.app = Some("other".to_owned())).await;
     let answer = crate::trouble::with_key(private(&gateway, "alice"), &key).send().await;
     answer.is_relayed(200);
 }
@@ -173,7 +173,7 @@ async fn a_record_put_back_heals_by_a_check(database: Database) {
 async fn a_bearer_of_another_app_is_refused_and_minted_anew(database: Database) {
     let gateway = two_apps(&database).await;
     public(&gateway).send().await.is_relayed(200);
-    let key = gateway.new_key(|key| key.app = Some("other".to_owned())).await;
+    let key = gateway.new_key(|key| key.scopes.app = Some("other".to_owned())).await;
     crate::trouble::with_key(public(&gateway), &key).send().await.is_relayed(200);
     assert_eq!(mints(&gateway).await, 2);
     let other = gateway.store.find_bearer("other").await.unwrap().unwrap();

@@ -1,14 +1,16 @@
 //! The form for a new key, as it was typed.
 
-use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 
 use crate::model::Endpoint;
-use crate::model::key::Role;
+use crate::model::key::{Right, Role};
 
 /// The fields of the form.
 #[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "the form has a box to tick for each")]
+#[serde(default)]
 pub(crate) struct Fields {
     pub(crate) role: String,
     pub(crate) name: String,
@@ -18,8 +20,19 @@ pub(crate) struct Fields {
     #[serde(rename = "28hr")]
     pub(crate) twenty_eight_hours: bool,
     pub(crate) historical: bool,
-    pub(crate) create_links: bool,
     pub(crate) expires: String,
+    /// Every other field is the box of a right.
+    #[serde(flatten, deserialize_with = "ticked")]
+    pub(crate) rights: BTreeSet<Right>,
+}
+
+fn ticked<'de, D: Deserializer<'de>>(boxes: D) -> Result<BTreeSet<Right>, D::Error> {
+    let boxes: BTreeMap<String, String> = BTreeMap::deserialize(boxes)?;
+    let right = |(name, value): (&String, &String)| {
+        let known = Right::from_name(name).filter(|_| value == "true");
+        known.ok_or_else(|| D::Error::custom(format!("unknown field or value: `{name}`")))
+    };
+    boxes.iter().map(right).collect()
 }
 
 impl Fields {

@@ -154,16 +154,18 @@ impl Fields {
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let ids = self.accounts.split([' ', ',', '\n', '\r', '\t']).filter(|id| !id.is_empty());
         let chosen = self.endpoints().into_iter().filter(|endpoint| endpoint.1);
-        wire::NewKey {
+        let mut new = wire::NewKey {
             name: self.name.trim().to_owned(),
             role: given(&self.role),
             app: given(&self.app),
             accounts: ids.map(str::to_owned).collect(),
             endpoints: chosen.map(|endpoint| endpoint.0.name().to_owned()).collect(),
-            create_links: self.create_links,
             expires: given(&self.expires),
+            ..wire::NewKey::default()
         }
-        .read()
+        .read()?;
+        new.scopes.rights.clone_from(&self.rights);
+        Ok(new)
     }
 }
 
@@ -211,7 +213,7 @@ fn row(key: Result<Key, Unreadable>, now: OffsetDateTime) -> Row {
 }
 
 fn readable(key: &Key, now: OffsetDateTime) -> Row {
-    let has_expired = key.scopes.expires_at.is_some_and(|end| end <= now);
+    let has_expired = key.expires_at.is_some_and(|end| end <= now);
     let never = || "never".to_owned();
     let works = key.revoked_at.is_none() && !has_expired;
     Row {
@@ -221,7 +223,7 @@ fn readable(key: &Key, now: OffsetDateTime) -> Row {
         app: key.scopes.app.clone().unwrap_or_default(),
         may: view::may(key),
         created: time(key.created_at),
-        expires: key.scopes.expires_at.map_or_else(never, time),
+        expires: key.expires_at.map_or_else(never, time),
         last_used: key.last_used_at.map_or_else(never, hour),
         works,
         is_revocable: works,

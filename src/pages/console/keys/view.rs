@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::model::Endpoint;
-use crate::model::key::{Key, Role};
+use crate::model::key::{Key, Right, Role};
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::keys::fields::Fields;
 use crate::pages::console::layout::{Chrome, Section};
@@ -54,6 +54,11 @@ impl Form<'_> {
     fn choices(&self) -> [(Endpoint, &'static str, bool); 3] {
         let endpoints = self.fields.endpoints();
         endpoints.map(|(endpoint, is_chosen)| (endpoint, about(endpoint), is_chosen))
+    }
+
+    /// Each right, and whether it is chosen.
+    fn rights(&self) -> impl Iterator<Item = (Right, bool)> {
+        Right::ALL.into_iter().map(|right| (right, self.fields.rights.contains(&right)))
     }
 }
 
@@ -156,8 +161,9 @@ pub fn may(key: &Key) -> String {
                 let noun = if ids.len() == 1 { "account" } else { "accounts" };
                 format!("{noun} {} only", ids.join(", "))
             });
-            let links = if scopes.create_links { "; create links" } else { "" };
-            format!("query {endpoints} with {accounts}{links}")
+            let query = format!("query {endpoints} with {accounts}");
+            let rights = scopes.rights.iter().map(|right| right.words());
+            std::iter::once(&*query).chain(rights).collect::<Vec<_>>().join("; ")
         }
     }
 }

@@ -277,7 +277,7 @@ async fn look_ups_are_counted_beside_the_endpoints(database: Database) {
 async fn a_key_for_one_account_learns_of_no_other_by_a_token(database: Database) {
     let gateway = gateway_with_lookup(&database, 16).await;
     let alice = gateway.id("alice");
-    let key = gateway.new_key(|key| key.accounts = vec![alice]).await;
+    let key = gateway.new_key(|key| key.scopes.accounts = Some(vec![alice])).await;
     let ids = [gateway.sandbox.ids("alice", 3), gateway.sandbox.ids("bob", 3)].concat();
     let answer = ask_with(&gateway, &key, PATH, &private(&ids)).await.json();
     assert_eq!(

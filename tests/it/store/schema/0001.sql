@@ -1,9 +1,9 @@
 -- Rows as version 1 of the schema held them, one a table at least. Later migrations must keep and read them.
 insert into account (app, user_id, screen_name, state, state_since, connected_at, checked_at, sealed_token, sealed_token_secret)
 values ('main', '7', 'alice', 'active', '2026-03-01T00:00:00Z', '2026-03-01T00:00:00Z', null, cast('token' as blob), cast('secret' as blob));
-insert into key (key_id, role, name, app, accounts, endpoints, create_links, expires_at, created_at, revoked_at, last_used_at, sealed_verifier)
-values ('k1', 'caller', 'reports', 'main', '7 11', 'totals 28hr', true, null, '2026-03-01T00:00:00Z', null, '2026-03-02T00:00:00Z', cast('verifier' as blob)),
-       ('k2', 'auditor', 'Ada', null, null, null, false, '2027-03-01T00:00:00Z', '2026-03-01T00:00:00Z', null, null, cast('verifier' as blob));
+insert into key (key_id, role, name, app, accounts, endpoints, rights, expires_at, created_at, revoked_at, last_used_at, sealed_verifier)
+values ('k1', 'caller', 'reports', 'main', '7 11', 'totals 28hr', 'create_links', null, '2026-03-01T00:00:00Z', null, '2026-03-02T00:00:00Z', cast('verifier' as blob)),
+       ('k2', 'auditor', 'Ada', null, null, null, '', '2027-03-01T00:00:00Z', '2026-03-01T00:00:00Z', null, null, cast('verifier' as blob));
 insert into bearer (app, generation, sealed_token, minted_at) values ('main', 1, cast('token' as blob), '2026-03-01T00:00:00Z');
 insert into link (link_hash, app, label, key_id, expected_user_id, return_to, created_at, expires_at, sealed_proof)
 values (cast('link' as blob), 'main', 'campaign', 'k1', '7', null, '2026-03-01T00:00:00Z', '2026-03-08T00:00:00Z', cast('proof' as blob));

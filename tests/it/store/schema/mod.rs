@@ -1,6 +1,6 @@
 //! Migrations.
 
-use countersign::model::key::Role;
+use countersign::model::key::{Right, Role};
 use countersign::model::usage::Aspect;
 use countersign::store::{Error, Schema, Store, UsageFilter};
 use tokio::task::JoinSet;
@@ -96,7 +96,7 @@ async fn rows_of_every_version_are_read_after_the_last(database: Database) {
     let account = store.find_account("main", id(7)).await.unwrap().expect("an account");
     assert_eq!((&*account.account.screen_name, &*account.sealed_token), ("alice", &b"token"[..]));
     let key = store.find_key("k1").await.unwrap().expect("a key").key.unwrap();
-    assert_eq!((key.role, key.scopes.create_links), (Role::Caller, true));
+    assert_eq!((key.role, key.scopes.rights), (Role::Caller, [Right::CreateLinks].into()));
     let auditor = store.find_key("k2").await.unwrap().expect("a key").key.unwrap();
     assert_eq!(auditor.role, Role::Auditor);
     let (from, until) = (492_336, 492_337);
