@@ -48,7 +48,7 @@
 //! | …: accounts and authors of a question? | `src/gateway/question/prepare.rs` (`allowed_accounts`), `src/gateway/question/authors.rs` (`visible_authors`) |
 //! | …: rights? | `src/gateway/key/mod.rs` (`require`), which use cases call; for reconnect links, `src/gateway/account/links.rs` (`find_reconnect_link`) |
 //! | Where is the role `auditor` kept from changes? | `src/api/operators/guard.rs` (`require_key`), `src/pages/console/guard.rs` (`require_session`) |
-//! | How is a new engagement type of X's added? | `CONTRIBUTING.md`, the last of its recipes |
+//! | How is a new engagement type of X's (a metric name) added? | `CONTRIBUTING.md`, the last of its recipes |
 //! | Which table holds a webhook's deliveries? | `migrations/postgres/0001_initial.sql` and `migrations/sqlite/0001_initial.sql` (`delivery`); `src/store/webhook/delivery.rs` sends from it, `src/store/webhook/delivery_log.rs` lists it |
 //! | Why may the answer to a screen name be late? | `src/gateway/account/mod.rs` (`find_user`, `forget_account`): any change of any account empties the cache of names, so the next call queries the database |
 //! | Why may it be stale? | `src/gateway/changes.rs` (`follow`): other replicas' changes arrive within a second. `src/store/account/mod.rs` (`put`): a rename at X is learnt only when the user connects or is imported again, not by a check |
