@@ -21,6 +21,8 @@ pub struct Question {
 pub enum Window {
     Totals,
     TwentyEightHours,
+    /// A number of days or hours such as `28d`, parsed by the gateway.
+    Last(String),
     /// Dates or times, parsed by the gateway.
     Range {
         start: String,
@@ -51,6 +53,7 @@ impl Question {
         let window = match &self.window {
             Window::Totals => json!("totals"),
             Window::TwentyEightHours => json!("28hr"),
+            Window::Last(last) => json!({ "last": last }),
             Window::Range { start, end } => json!({ "start": start, "end": end }),
         };
         let grouping = |grouping: &Grouping| {

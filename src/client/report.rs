@@ -9,6 +9,9 @@ pub struct Report {
     pub complete: bool,
     #[serde(default)]
     pub missing: Vec<Missing>,
+    /// What of the question the gateway read otherwise than it was written.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// Results that are missing, and why.
@@ -56,7 +59,7 @@ impl Missing {
 }
 
 impl Report {
-    /// Reads `Countersign-Complete: false` and `Countersign-Missing: unavailable=3, quota=250`.
+    /// Reads `Countersign-Complete: false`, `Countersign-Missing: unavailable=3, quota=250` and `Countersign-Note`.
     pub(in crate::client) fn of_headers(headers: &HeaderMap) -> Option<Report> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let complete = text("countersign-complete")?.parse().ok()?;
@@ -66,6 +69,7 @@ impl Report {
             let (reason, count) = (reason.to_owned(), count.parse().ok()?);
             Some(Missing { reason, count, ..Missing::default() })
         });
-        Some(Report { complete, missing: missing.collect() })
+        let notes = text("countersign-note").map(str::to_owned);
+        Some(Report { complete, missing: missing.collect(), notes: notes.into_iter().collect() })
     }
 }

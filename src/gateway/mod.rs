@@ -60,7 +60,6 @@ pub use crate::gateway::question::plan::{Call as PlannedCall, Missing, Plan, Rea
 pub use crate::gateway::question::prepare::{Deadline, Planned, Received};
 pub use crate::gateway::question::remarks::Remarks;
 pub use crate::gateway::question::text::JsonText;
-pub use crate::gateway::question::tree::Overflow;
 pub use crate::gateway::question::tree::Walk;
 pub use crate::gateway::question::tree::leaf::Leaf;
 pub use crate::gateway::usage::overview::{Latency, Overview, UsageSurvey};

@@ -30,6 +30,8 @@ pub struct Report {
     #[schema(value_type = Vec<MadeCall>)]
     pub calls: Vec<Call>,
     pub missing: Vec<Missing>,
+    /// What of the question was read otherwise than it was written, such as an end in the future.
+    pub notes: Vec<String>,
 }
 
 /// A call: one that was made, with how it went, or a planned one, with what it asks for.
@@ -115,6 +117,20 @@ pub struct Plan {
     pub calls: Vec<Call>,
     pub missing: Vec<Missing>,
     pub cost: Cost,
+    pub saved: Saved,
+    /// What of the question was read otherwise than it was written, such as an end in the future.
+    pub notes: Vec<String>,
+}
+
+/// Calls that the plan avoids, by why they are not needed.
+#[derive(Serialize, ToSchema)]
+pub struct Saved {
+    /// App-only calls for public engagement types that authors' own calls ask for.
+    pub combined: usize,
+    /// Calls for impressions and engagements in total of posts that are over 90 days old, by their ids.
+    pub too_old: usize,
+    /// Calls for parts of the range before their posts were created, by their ids: these numbers are 0.
+    pub before_posts: usize,
 }
 
 /// What a plan costs: calls and billed accounts.
@@ -200,7 +216,7 @@ impl From<&gateway::Missing> for Missing {
 
 impl From<&gateway::Planned> for Plan {
     fn from(planned: &gateway::Planned) -> Plan {
-        let gateway::Planned { plan, new_accounts, held: _ } = planned;
+        let gateway::Planned { plan, new_accounts, notes, held: _ } = planned;
         let cost = plan.cost();
         let lookups = (cost.lookups > 0).then_some(("lookup", cost.lookups));
         let calls = [("app-only", cost.app_only), ("user-context", cost.user_context)];
@@ -214,16 +230,27 @@ impl From<&gateway::Planned> for Plan {
             calls: lookups.chain(plan.calls.iter().map(Call::planned)).collect(),
             missing: plan.missing.iter().map(Missing::from).collect(),
             cost,
+            saved: Saved {
+                combined: plan.saved.combined,
+                too_old: plan.saved.too_old,
+                before_posts: plan.saved.before_posts,
+            },
+            notes: notes.clone(),
         }
     }
 }
 
 impl Report {
-    pub fn of(lookups: &[LookUp], calls: &[FinishedCall], missing: &[gateway::Missing]) -> Report {
+    pub fn of(
+        lookups: &[LookUp],
+        calls: &[FinishedCall],
+        missing: &[gateway::Missing],
+        notes: Vec<String>,
+    ) -> Report {
         let lookups = lookups.iter().map(Call::looked_up);
         let calls = lookups.chain(calls.iter().map(Call::made)).collect();
         let missing: Vec<Missing> = missing.iter().map(Missing::from).collect();
-        Report { complete: missing.is_empty(), calls, missing }
+        Report { complete: missing.is_empty(), calls, missing, notes }
     }
 }
 

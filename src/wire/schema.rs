@@ -102,6 +102,9 @@ const fn meaning(reason: Reason) -> &'static str {
         Reason::UnsupportedAge => "the post is too old for these engagement types",
         Reason::Quota => "X's rate limit is used up; retry later",
         Reason::Deadline => "the results did not arrive in time",
+        Reason::HourChanged => {
+            "a new hour began while X was asked about the last 28, and there was no quota or time left to ask again: `windows` are the hours that were counted for other posts only"
+        }
         Reason::UpstreamError => "X failed to answer",
     }
 }

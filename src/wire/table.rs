@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::gateway::{KeyText, Leaf, Merge, Overflow, Walk};
+use crate::gateway::{KeyText, Leaf, Merge, Walk};
 use crate::model::GroupBy;
 
 /// A number with the keys of its grouping as the upstream writes them, on a line of its own.
@@ -30,9 +30,9 @@ pub struct CsvText {
 }
 
 impl CsvText {
-    pub fn new(merged: Merge) -> Result<CsvText, Overflow> {
+    pub fn new(merged: Merge) -> CsvText {
         let (columns, with_names) = (merged.columns(), merged.grouping_count() > 1);
-        Ok(CsvText { walk: merged.into_walk()?.1, columns, with_names, has_header: false })
+        CsvText { walk: merged.into_walk().1, columns, with_names, has_header: false }
     }
 
     /// How many numbers are still to be written.

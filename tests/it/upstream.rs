@@ -120,6 +120,11 @@ impl TestSandbox {
         self.posts(name).into_iter().take(count).map(|post| post.id.clone()).collect()
     }
 
+    /// Ids of a user's oldest posts, which existed in every range that tests ask about.
+    pub fn old_ids(&self, name: &str, count: usize) -> Vec<String> {
+        self.posts(name).into_iter().rev().take(count).map(|post| post.id.clone()).collect()
+    }
+
     /// A signer with the app `demo` and the user's token.
     pub fn signer(&self, name: &str) -> Signer {
         let user = self.user(name);

@@ -11,9 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 
 use crate::api::callers::ndjson;
-use crate::gateway::{
-    Answered, Caller, Deadline, Detail, Error, JsonText, KnownKey, Missing, Received,
-};
+use crate::gateway::{Answered, Caller, Deadline, Detail, JsonText, KnownKey, Missing, Received};
 use crate::model::key::Kind;
 use crate::web::client_address::Client;
 use crate::web::host::Host;
@@ -34,6 +32,8 @@ pub(crate) const COMPLETE: HeaderName = HeaderName::from_static("countersign-com
 /// The member of an answer that holds the gateway's report on it.
 const REPORT: &str = "countersign";
 const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
+/// What of the question was read otherwise than it was written.
+const NOTE: HeaderName = HeaderName::from_static("countersign-note");
 const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
 /// Bytes for each post of a question: its id and owner, with punctuation.
 const BYTES_OF_POST: usize = 96;
@@ -56,7 +56,7 @@ pub(crate) async fn answer(
         ndjson::stream(gateway, caller, received, deadline, accepted.gzip).await?
     } else {
         let answered = gateway.answer_question(&caller, received, deadline, None).await?;
-        whole(answered, form, accepted.gzip)?
+        whole(answered, form, accepted.gzip)
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(form));
@@ -68,17 +68,18 @@ pub(crate) async fn answer(
 }
 
 /// Builds an answer whose body is written as it is read; its headers are known beforehand.
-pub(crate) fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Response, Problem> {
-    let Answered { merged, held, lookups, calls, missing } = answered;
+pub(crate) fn whole(answered: Answered, form: &str, gzipped: bool) -> Response {
+    let Answered { merged, held, lookups, calls, missing, notes } = answered;
     let lacking = lacking(&missing);
+    let note = (!notes.is_empty()).then(|| notes.join("; "));
+    let note = note.and_then(|note| HeaderValue::from_str(&note).ok());
     let memory = streaming::Memory { held, numbers: merged.bytes() };
     let text = if form == CSV {
-        CsvText::new(merged).map(Text::Csv)
+        Text::Csv(CsvText::new(merged))
     } else {
-        let report = Report::of(&lookups, &calls, &missing);
-        JsonText::new(merged, Some((REPORT, &report))).map(Text::Json)
+        let report = Report::of(&lookups, &calls, &missing, notes);
+        Text::Json(JsonText::new(merged, Some((REPORT, &report))))
     };
-    let text = text.map_err(|overflow| Error::Internal(overflow.into()))?;
     let mut response = streaming::body(text, gzipped, memory).into_response();
     let headers = response.headers_mut();
     headers.insert(
@@ -88,7 +89,10 @@ pub(crate) fn whole(answered: Answered, form: &str, gzipped: bool) -> Result<Res
     if let Some(lacking) = lacking {
         headers.insert(MISSING, lacking);
     }
-    Ok(response)
+    if let Some(note) = note {
+        headers.insert(NOTE, note);
+    }
+    response
 }
 
 /// How many posts are missing for each reason, for formats that have no room for more.

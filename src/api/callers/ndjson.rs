@@ -41,7 +41,7 @@ pub(crate) async fn stream(
         held: None,
     };
     if let Some(first) = first {
-        lines.walk = Some(walk(first)?);
+        lines.walk = Some(first.into_walk().1);
         lines.rest = Rest::Asked(asking);
     } else {
         lines.end_with(joined(asking.join_next().await)?)?;
@@ -74,9 +74,9 @@ enum Rest {
 impl Lines {
     /// Queues the other groupings' numbers, and then the last line.
     fn end_with(&mut self, answered: Answered) -> Result<(), Error> {
-        let Answered { merged, held, lookups, calls, missing } = answered;
-        let (remarks, walk) = merged.into_walk().map_err(|error| Error::Internal(error.into()))?;
-        let countersign = Report::of(&lookups, &calls, &missing);
+        let Answered { merged, held, lookups, calls, missing, notes } = answered;
+        let (remarks, walk) = merged.into_walk();
+        let countersign = Report::of(&lookups, &calls, &missing, notes);
         let line = LastLine { countersign, remarks: &remarks };
         let mut line = serde_json::to_vec(&line).map_err(|error| Error::Internal(error.into()))?;
         line.push(b'\n');
@@ -113,7 +113,7 @@ impl Lines {
     /// Fetches what to write next; false once the last line is gathered.
     fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         if let Some(part) = ready!(self.parts.poll_recv(context)) {
-            self.walk = Some(walk(part)?);
+            self.walk = Some(part.into_walk().1);
             return Poll::Ready(Ok(true));
         }
         match &mut self.rest {
@@ -144,10 +144,6 @@ impl hyper::body::Body for Lines {
         ready!(self.pause.poll(context));
         self.poll_lines(context).map(|lines| lines.map(|sent| sent.map(Frame::data)))
     }
-}
-
-fn walk(part: Merge) -> Result<Walk, Error> {
-    Ok(part.into_walk().map_err(|error| Error::Internal(error.into()))?.1)
 }
 
 fn joined(ended: Option<Result<Result<Answered, Error>, JoinError>>) -> Result<Answered, Error> {

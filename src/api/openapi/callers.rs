@@ -133,6 +133,7 @@ fn question() -> Operation {
                 "status": 200, "attempts": 1, "ms": 214,
             }],
             "missing": [],
+            "notes": [],
         },
     });
     let rows = "A header, then one row per value: `tweet_id`, `engagement_type`, `day` and `hour`, as far as the groupings have them, and `value`; with several groupings, `grouping` comes first.";
@@ -141,7 +142,7 @@ fn question() -> Operation {
         format!("tweet_id,engagement_type,day,value\n{POST_ID},impressions,2026-02-01,1204\n");
     let ndjson = format!(
         r#"{{"grouping":"by_day","tweet_id":"{POST_ID}","engagement_type":"impressions","day":"2026-02-01","value":1204}}
-{{"countersign":{{"complete":true,"calls":[],"missing":[]}}}}
+{{"countersign":{{"complete":true,"calls":[],"missing":[],"notes":[]}}}}
 "#
     );
     operation(HttpMethod::Post, "/v1/engagement", "engagement", "Ask one question of any size")
@@ -162,7 +163,7 @@ fn question() -> Operation {
                 Content::text("text/csv", text(rows), &csv),
                 Content::text("application/x-ndjson", text(lines), &ndjson),
             ],
-            &["RequestId", "Complete", "Missing"],
+            &["RequestId", "Complete", "Missing", "Note"],
         )
         .refuses(problems::of_bodies())
         .refuses(problems::of_requests())
@@ -179,9 +180,11 @@ fn plan() -> Operation {
         }],
         "missing": [],
         "cost": { "calls": { "app-only": 0, "user-context": 1 }, "accounts": 1, "new_accounts": 0 },
+        "saved": { "combined": 0, "too_old": 0, "before_posts": 2 },
+        "notes": [],
     });
     operation(HttpMethod::Post, "/v1/engagement/plan", "plan", "Plan a question without asking it")
-        .about("Takes the body of a question, makes no calls, and answers with those that the question would make and what they would cost: first look-ups of the posts' authors, then calls for results.")
+        .about("Takes the body of a question, makes no calls, and answers with those that the question would make and what they would cost: first look-ups of the posts' authors, then calls for results. `saved` counts the calls that it avoids, and why they are not needed.")
         .reads(Content::json(named("Question"), question_example()))
         .gives("200", "The calls, what will be missing, and the cost.", named("Plan"), answer)
         .refuses(problems::of_bodies())

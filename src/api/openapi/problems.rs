@@ -27,7 +27,7 @@ use crate::web::problem;
 use crate::web::problem::{Problem, RECONNECT_HEADER};
 
 /// The component of a header, its name on the wire, and its meaning.
-const HEADERS: [(&str, &str, &str); 9] = [
+const HEADERS: [(&str, &str, &str); 10] = [
     (
         "RequestId",
         "X-Request-Id",
@@ -52,6 +52,11 @@ const HEADERS: [(&str, &str, &str); 9] = [
         "Missing",
         "Countersign-Missing",
         "The number of posts missing for each reason, such as `unavailable=3, quota=250`. Not sent with `application/x-ndjson`.",
+    ),
+    (
+        "Note",
+        "Countersign-Note",
+        "What of the question was read otherwise than it was written, such as an end in the future. Sent only then, and not with `application/x-ndjson`.",
     ),
     (
         "CountersignError",

@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
 use crate::wire::question::{
-    Asks, CallToMake, Cost, MadeCall, Missing, MissingWindow, Plan, Report, Went,
+    Asks, CallToMake, Cost, MadeCall, Missing, MissingWindow, Plan, Report, Saved, Went,
 };
 use crate::wire::schema;
 use crate::wire::schema::{
@@ -28,7 +28,7 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
             all.insert(<$type as ToSchema>::name().into_owned(), $how(<$type>::schema()));
         )*};
     }
-    add!(whole; Report Plan Cost MadeCall Went CallToMake Asks Missing MissingWindow);
+    add!(whole; Report Plan Cost Saved MadeCall Went CallToMake Asks Missing MissingWindow);
     add!(as_is; UsageLine Outcome);
     add!(as_is; State schema::Endpoint Called EngagementType Credentials Role MissingReason EventType DeliveryState);
     add!(as_is; UserId PostId Time Url Duration AccountRef);
@@ -41,6 +41,7 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
         all.insert(grouping_name(endpoint).to_owned(), grouping(endpoint));
     }
     all.insert("TimeRange".to_owned(), time_range());
+    all.insert("LastHours".to_owned(), last_hours());
     all.insert("Question".to_owned(), question());
     all.insert("UpstreamError".to_owned(), upstream_error());
     all.insert("Verified".to_owned(), verified());
@@ -98,9 +99,10 @@ fn request(endpoint: Endpoint) -> RefOr<Schema> {
 
 fn question() -> RefOr<Schema> {
     let window = OneOfBuilder::new()
-        .description(Some("The period: `totals` for all time, which is the default; `28hr` for the last 28 hours; or a range of at most 365 days, `{\"start\": …, \"end\": …}`."))
+        .description(Some("The period: `totals` for all time, which is the default; `28hr` for the last 28 hours; a range of at most 365 days, `{\"start\": …, \"end\": …}`; or the last days or hours, `{\"last\": \"28d\"}`."))
         .item(one_of("", [Endpoint::Totals, Endpoint::TwentyEightHours].map(Endpoint::name)))
         .item(named("TimeRange"))
+        .item(named("LastHours"))
         .item(ObjectBuilder::new().schema_type(Type::Null));
     let owners = ObjectBuilder::new()
         .schema_type(or_null(Type::Object))
@@ -129,6 +131,11 @@ fn time_range() -> RefOr<Schema> {
     let time = "`2026-01-31` or `2026-01-31T13:00:00Z`.";
     let range = ObjectBuilder::new().property("start", text(time)).property("end", text(time));
     closed(range.required("start").required("end"))
+}
+
+fn last_hours() -> RefOr<Schema> {
+    let about = "Days or hours, such as `28d` or `36h`: the last whole hours by X's clock, up to the one that has just ended.";
+    closed(ObjectBuilder::new().property("last", text(about)).required("last"))
 }
 
 fn post_ids() -> ArrayBuilder {

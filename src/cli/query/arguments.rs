@@ -26,7 +26,8 @@ pub(in crate::cli) struct Arguments {
     /// Engagement types, such as impressions,favorites
     #[arg(long, value_name = "NAMES", required = true, num_args = 1..)]
     pub(super) metrics: Vec<String>,
-    /// Period: totals, 28hr, or START..END, each a time such as 2026-01-31T13:00:00Z or a date, meaning its first hour
+    /// Period: totals, 28hr, START..END, each a time such as 2026-01-31T13:00:00Z or a date, meaning its first hour, or the
+    /// last whole hours, such as 28d or 36h
     #[arg(long, default_value = "totals")]
     pub(super) window: String,
     /// How to nest the answer: tweet.id, engagement.type, engagement.day, engagement.hour (up to three times)

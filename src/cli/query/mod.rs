@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::cli::assemble;
 use crate::cli::failure::Failure;
+use crate::cli::output::{self, plain};
 use crate::cli::query::arguments::Arguments;
 use crate::cli::query::progress::Progress;
 use crate::client::{Client, Form};
@@ -59,6 +60,9 @@ async fn ask(client: &Client, request: &read::Request, form: Form) -> Result<(),
     }
     progress.end();
     let report = answer.report()?;
+    for note in &report.notes {
+        output::note(&plain(note));
+    }
     if report.complete {
         return Ok(());
     }

@@ -140,12 +140,16 @@ fn window(text: &str, mistakes: &mut Vec<String>) -> Window {
         "28hr" => return Window::TwentyEightHours,
         _ => (),
     }
+    let is_last = |digits: &str| !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
+    if text.strip_suffix(['d', 'h']).is_some_and(is_last) {
+        return Window::Last(text.to_owned());
+    }
     match text.split_once("..") {
         Some((start, end)) if !start.is_empty() && !end.is_empty() => {
             Window::Range { start: start.to_owned(), end: end.to_owned() }
         }
         _ => {
-            let right = "must be totals, 28hr or START..END such as 2026-01-01..2026-01-31";
+            let right = "must be totals, 28hr, START..END such as 2026-01-01..2026-01-31, or the last days or hours such as 28d or 36h";
             mistakes.push(format!("--window: {right}, not {}", quoted(text)));
             Window::Totals
         }

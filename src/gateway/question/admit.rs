@@ -7,7 +7,7 @@ use crate::admission::{Held, Turn};
 use crate::gateway::key::KnownKey;
 use crate::gateway::question::Question;
 use crate::gateway::question::caller::Caller;
-use crate::gateway::question::plan::{MOST_CANDIDATES, Plan};
+use crate::gateway::question::plan::Plan;
 use crate::gateway::question::prepare::Deadline;
 use crate::gateway::question::size::{Sent, Size};
 use crate::gateway::{Error, Gateway};
@@ -60,9 +60,7 @@ impl Gateway {
         if let Some(problem) = question.too_many_numbers(sent, limits.question_numbers) {
             return Err(problem.into());
         }
-        // Posts of unknown author may be tried with one account after the other.
-        let tries = if plan.unknown.is_empty() { 1 } else { MOST_CANDIDATES };
-        let calls = plan.calls.len() * tries;
+        let calls = plan.most_calls();
         let size = Size::of(question, sent, calls, limits, most.saturating_sub(beside));
         let bytes = size.bytes().saturating_add(beside);
         if bytes > most {

@@ -17,6 +17,8 @@ pub struct Answered {
     /// Calls in the order in which they ended.
     pub calls: Vec<FinishedCall>,
     pub missing: Vec<Missing>,
+    /// What of the question was read otherwise than it was written, in words.
+    pub notes: Vec<String>,
 }
 
 /// A call that was made.

@@ -90,13 +90,11 @@ impl Gateway {
     /// The authors of a question's posts, where the caller has not named them and the cache or the database knows them.
     pub(super) async fn find_authors(&self, question: &Question) -> HashMap<u64, UserId> {
         let (mut known, mut others) = (HashMap::new(), Vec::new());
-        if !question.needs_authors() {
-            return known;
-        }
-        for post in question.posts.iter().filter(|post| !question.owners.contains_key(post)) {
-            match self.0.authors.known.get(post).await {
-                Some(author) => drop(known.insert(*post, *author)),
-                None => others.push(*post),
+        let posts = question.posts_of_authors(self.0.upstream.now());
+        for post in posts.filter(|post| !question.owners.contains_key(post)) {
+            match self.0.authors.known.get(&post).await {
+                Some(author) => drop(known.insert(post, *author)),
+                None => others.push(post),
             }
         }
         if others.is_empty() {

@@ -7,11 +7,11 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, de};
 
-use crate::gateway::question::Grouping;
 use crate::gateway::question::number_key::TypeNames;
 use crate::gateway::question::remarks::{ARE_UNAVAILABLE, LISTS, Moment, Remarks};
-use crate::gateway::question::tree::{Form, Nested, Overflow, Read, Walk};
-use crate::model::GroupBy;
+use crate::gateway::question::tree::{Form, Nested, Read, Walk, Zeros};
+use crate::gateway::question::{Grouping, Span};
+use crate::model::{GroupBy, Metric};
 
 /// The answer so far.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Merge {
     /// The memory that its numbers may take, in bytes; `at_most` is an upper bound of what they do take.
     most: usize,
     at_most: usize,
+    /// The memory of what was read and not added yet, in bytes.
+    aside: usize,
 }
 
 /// The posts and errors of one answer.
@@ -60,6 +62,7 @@ impl Merge {
             remarks: Remarks::default(),
             most: usize::MAX,
             at_most: 0,
+            aside: 0,
         }
     }
 
@@ -71,25 +74,57 @@ impl Merge {
     /// Adds an answer, all of it or nothing. An answer that lacks a grouping is accepted only if it names posts that it
     /// does not answer for, or reports an error.
     pub fn add(&mut self, answer: &[u8]) -> Result<Contribution, Malformed> {
-        let part = self.read(answer)?;
+        let (part, contribution) = self.read(answer)?;
+        self.absorb(part);
+        Ok(contribution)
+    }
+
+    /// Reads an answer that [`Merge::absorb`] may add later. Until then its numbers count as this answer's.
+    pub fn read(&mut self, answer: &[u8]) -> Result<(Part, Contribution), Malformed> {
+        let part = self.parse(answer)?;
         let more = part.bytes();
         // Sums take no more room than what they are added to, so this may overestimate, and is then recounted.
         if self.at_most.saturating_add(more) > self.most {
-            self.at_most = self.bytes();
+            self.at_most = self.bytes() + self.aside;
         }
         if more > 0 && self.at_most.saturating_add(more) > self.most {
             return Err(Malformed::TooLarge);
         }
         self.at_most += more;
+        self.aside += more;
         let contribution = self.contribution(&part);
-        self.forms = part.forms;
+        self.forms.clone_from(&part.forms);
+        Ok((part, contribution))
+    }
+
+    /// Adds what [`Merge::read`] has read.
+    pub fn absorb(&mut self, part: Part) {
+        self.aside = self.aside.saturating_sub(part.bytes());
         for (mine, other) in self.nested.iter_mut().zip(part.nested) {
             mine.absorb(other.unwrap_or_default());
         }
         self.remarks.widen(part.start, part.end);
         self.remarks.add_lists(part.lists);
         self.remarks.add_errors(part.errors);
-        Ok(contribution)
+    }
+
+    /// Adds a zero for each of these posts, engagement types and hours; call it when the form of hours is known.
+    pub fn add_zeros(&mut self, posts: &[u64], metrics: &[Metric], span: Span) {
+        let zeros = Zeros::new(posts, metrics, span);
+        for ((grouping, form), mine) in self.groupings.iter().zip(&self.forms).zip(&mut self.nested)
+        {
+            mine.absorb(zeros.nested(&grouping.group_by, form));
+        }
+    }
+
+    /// Adds posts to those too old for impressions and engagements.
+    pub fn add_too_old(&mut self, posts: &[u64]) {
+        self.remarks.add_lists([Vec::new(), posts.to_vec(), Vec::new()]);
+    }
+
+    /// Says that the answer is about all of `span`, which is in whole hours.
+    pub fn cover(&mut self, span: Span) {
+        self.remarks.cover(span);
     }
 
     fn contribution(&self, part: &Part) -> Contribution {
@@ -131,11 +166,11 @@ impl Merge {
         too_old
     }
 
-    /// Its remarks and its numbers; an error if a sum does not fit 64 bits.
-    pub fn into_walk(self) -> Result<(Remarks, Walk), Overflow> {
-        let count = self.nested.iter().map(Nested::count).sum::<Result<usize, Overflow>>()?;
+    /// Its remarks and its numbers. Sums beyond 64 bits must have been taken out before.
+    pub fn into_walk(self) -> (Remarks, Walk) {
+        let count = self.nested.iter().map(Nested::count).sum();
         let groupings = self.groupings.into_iter().zip(self.nested).collect();
-        Ok((self.remarks, Walk::new(groupings, self.names, count)))
+        (self.remarks, Walk::new(groupings, self.names, count))
     }
 
     /// How much memory its numbers take, in bytes.
@@ -143,7 +178,7 @@ impl Merge {
         self.nested.iter().map(Nested::bytes).sum()
     }
 
-    fn read(&mut self, answer: &[u8]) -> Result<Part, Malformed> {
+    fn parse(&mut self, answer: &[u8]) -> Result<Part, Malformed> {
         // UTF-8 is checked as a whole, which is quicker than string by string.
         let answer = std::str::from_utf8(answer).map_err(serde_json::Error::custom)?;
         let mut json = serde_json::Deserializer::from_str(answer);
@@ -164,11 +199,14 @@ impl Merge {
 }
 
 impl Contribution {
+    /// Whether a post has numbers, if the groupings tell.
+    pub fn has_numbers_of(&self, post: u64) -> bool {
+        self.posts.as_ref().map_or(self.has_numbers, |posts| posts.contains(&post))
+    }
+
     /// Whether a requested post has numbers, or a reason for having none. X writes zeros too (reference 3.1).
     pub fn answers_for(&self, post: u64) -> bool {
-        let has_numbers =
-            self.posts.as_ref().map_or(self.has_numbers, |posts| posts.contains(&post));
-        has_numbers || self.listed.contains(&post)
+        self.has_numbers_of(post) || self.listed.contains(&post)
     }
 
     /// Whether the answer proves that the post is the signer's: X refuses posts of other users.
@@ -179,7 +217,8 @@ impl Contribution {
 }
 
 /// The contents of one answer.
-struct Part {
+#[derive(Debug)]
+pub struct Part {
     forms: Vec<Form>,
     nested: Vec<Option<Nested>>,
     start: Option<Moment>,
@@ -189,6 +228,12 @@ struct Part {
 }
 
 impl Part {
+    /// The hours that it counts, if it says so.
+    pub fn hours(&self) -> Option<Span> {
+        let (start, end) = (self.start.as_ref()?.at, self.end.as_ref()?.at);
+        Some(Span { start, end }.widened())
+    }
+
     fn bytes(&self) -> usize {
         self.nested.iter().flatten().map(Nested::bytes).sum()
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::admission::Held;
 use crate::gateway::Error;
 use crate::gateway::app::account_limit::until_next_month;
-use crate::gateway::question::Question;
 use crate::gateway::question::answered::Answered;
-use crate::gateway::question::plan::{Call, Missing, Reason, Signer, spans};
+use crate::gateway::question::plan::{Call, Missing, Reason, Signer};
 use crate::gateway::question::run::Run;
+use crate::gateway::question::{Question, Span, Window};
 use crate::model::Metric;
 
 /// The time after which the upstream's quota is restored (reference 5).
@@ -19,12 +19,16 @@ impl Run {
     /// Notes that a call's posts are missing in its window; joined with an entry for the same posts in other windows,
     /// if there is one, so that the report is exact.
     pub(super) fn record_missing(&mut self, call: Call, reason: Reason, detail: &str) {
-        let Call { posts, metrics, signer, span, .. } = call;
+        let Call { mut posts, metrics, signer, span, before_posts, .. } = call;
+        // An answer about earlier hours is better than none.
+        posts.retain(|post| self.recent.as_ref().is_none_or(|recent| !recent.has(*post)));
         if posts.is_empty() {
             return;
         }
         let author = signer.account().filter(|_| matches!(signer, Signer::Author(_)));
-        let (windows, detail) = (span.into_iter().collect(), detail.to_owned());
+        let start = before_posts.map(|before| before.start);
+        let window = span.map(|span| Span { start: start.unwrap_or(span.start), ..span });
+        let (windows, detail) = (window.into_iter().collect(), detail.to_owned());
         let entry = Missing { posts, metrics, windows, reason, author, detail };
         let missing = &mut self.missing;
         match missing.iter_mut().find(|other| other.is_like(&entry) && other.posts == entry.posts) {
@@ -33,12 +37,24 @@ impl Run {
         }
     }
 
+    /// Gives a call up. Public engagement types that it asked for beside private ones are asked for as the app.
+    pub(super) fn give_up(&mut self, call: Call, reason: Reason, detail: &str) {
+        let is_public = |metric: &Metric| self.public.contains(metric);
+        if call.signer == Signer::App || !call.metrics.iter().any(is_public) {
+            return self.record_missing(call, reason, detail);
+        }
+        let private = call.metrics.iter().copied().filter(|metric| !is_public(metric)).collect();
+        self.note_begun(&call.posts);
+        self.as_app.extend(&call.posts);
+        self.record_missing(Call { metrics: private, ..call }, reason, detail);
+    }
+
     /// Joins entries that miss the same windows; all windows missing is written as none.
     fn join_missing(&mut self, question: &Question) {
-        let all = spans(question.window).len();
         let mut joined: Vec<Missing> = Vec::new();
         for mut entry in std::mem::take(&mut self.missing) {
-            if entry.windows.len() == all {
+            entry.windows.sort_unstable_by_key(|window| window.start);
+            if question.window.is_covered_by(&entry.windows) {
                 entry.windows.clear();
             }
             match joined
@@ -52,14 +68,43 @@ impl Run {
         for entry in &mut joined {
             let mut seen = HashSet::new();
             entry.posts.retain(|post| seen.insert(*post));
-            entry.windows.sort_unstable_by_key(|window| window.start);
         }
         self.missing = joined;
+    }
+
+    /// Names sums beyond 64 bits as missing.
+    fn record_overflows(&mut self, question: &Question) {
+        let mut entries: Vec<Missing> = Vec::new();
+        for (grouping, post, metric) in std::mem::take(&mut self.overflows) {
+            let posts = post.map_or_else(|| question.posts.clone(), |post| vec![post]);
+            let metrics = metric.map_or_else(|| question.metrics.clone(), |metric| vec![metric]);
+            let detail = format!("a sum in {grouping:?} exceeds 64 bits");
+            let entry = Missing::whole(posts, metrics, Reason::UpstreamError);
+            let entry = Missing { detail, ..entry };
+            match entries.iter_mut().find(|other| other.is_like(&entry)) {
+                Some(other) => other.posts.extend(entry.posts),
+                None => entries.push(entry),
+            }
+        }
+        for entry in &mut entries {
+            entry.posts.sort_unstable();
+            entry.posts.dedup();
+        }
+        self.missing.append(&mut entries);
     }
 
     /// Adds what the answers themselves report as missing, and builds the outcome.
     pub(super) fn finish(mut self, question: &Question, held: Held) -> Result<Answered, Error> {
         self.join_missing(question);
+        let overflows = self.merged.take_overflows();
+        self.overflows.extend(overflows);
+        self.record_overflows(question);
+        if let Window::Range(range) = question.window {
+            self.merged.cover(range.widened());
+        }
+        // As X has it: what it calls unavailable is in no other list.
+        self.too_old.retain(|post| !self.merged.unavailable().contains(post));
+        self.merged.add_too_old(&self.too_old);
         let is_requested = |metric: &Metric| question.metrics.contains(metric);
         let of = |posts: &BTreeSet<u64>| posts.iter().copied().collect::<Vec<_>>();
         let merged = &self.merged;
@@ -80,15 +125,22 @@ impl Run {
             ),
         ];
         for (posts, metrics, reason) in lists {
-            if !posts.is_empty() {
-                let (windows, detail) = (Vec::new(), String::new());
-                let missing = Missing { posts, metrics, windows, reason, author: None, detail };
-                self.missing.push(missing);
+            if !posts.is_empty() && !metrics.is_empty() {
+                let entry = Missing::whole(posts, metrics, reason);
+                self.missing = without(std::mem::take(&mut self.missing), &entry);
+                self.missing.push(entry);
             }
         }
         if self.has_any || self.missing.is_empty() {
             let Run { merged, calls, missing, .. } = self;
-            return Ok(Answered { merged, held, lookups: Vec::new(), calls, missing });
+            return Ok(Answered {
+                merged,
+                held,
+                lookups: Vec::new(),
+                calls,
+                missing,
+                notes: Vec::new(),
+            });
         }
         let missing = self.missing;
         let reason = foremost(&missing);
@@ -100,6 +152,37 @@ impl Run {
         };
         Err(Error::NothingAnswered { missing, reason, retry_after })
     }
+}
+
+impl Window {
+    /// Whether these parts, which are in the order of time, make up all of a range.
+    fn is_covered_by(self, parts: &[Span]) -> bool {
+        let (Window::Range(range), Some(first), Some(last)) = (self, parts.first(), parts.last())
+        else {
+            return false;
+        };
+        let abut =
+            parts.iter().zip(parts.iter().skip(1)).all(|(part, next)| part.end == next.start);
+        first.start == range.start && last.end == range.end && abut
+    }
+}
+
+/// The entries without what `stronger` names too, so that nothing is named twice.
+fn without(entries: Vec<Missing>, stronger: &Missing) -> Vec<Missing> {
+    let posts: HashSet<u64> = stronger.posts.iter().copied().collect();
+    let mut left = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let (both, others): (Vec<u64>, Vec<u64>) =
+            entry.posts.iter().partition(|post| posts.contains(post));
+        let metrics = entry.metrics.iter().copied();
+        let metrics = metrics.filter(|metric| !stronger.metrics.contains(metric)).collect();
+        let parts =
+            [Missing { posts: others, ..entry.clone() }, Missing { posts: both, metrics, ..entry }];
+        left.extend(
+            parts.into_iter().filter(|part| !part.posts.is_empty() && !part.metrics.is_empty()),
+        );
+    }
+    left
 }
 
 /// The reason that a caller can best act on, of all that is missing.

@@ -16,13 +16,16 @@ pub mod numbers;
 mod outcome;
 pub mod plan;
 pub mod prepare;
+mod queue;
 mod read;
+mod recent;
 pub mod remarks;
 pub mod run;
 pub mod size;
 mod streaming;
 pub mod text;
 pub mod tree;
+mod window;
 
 use std::collections::HashMap;
 
@@ -43,6 +46,10 @@ pub struct Question {
     pub accounts: Option<Vec<AccountRef>>,
     /// Posts' authors, where the caller names them.
     pub owners: HashMap<u64, UserId>,
+    /// What was read otherwise than it was written, in words.
+    pub notes: Vec<String>,
+    /// Whether its window depends on the present, of which our clock alone has given the exact time.
+    pub is_by_our_clock: bool,
 }
 
 /// The time that a question is about, which decides the endpoint.

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, Unexpected, Visitor};
 use serde::ser::{Serialize, Serializer};
+use time::OffsetDateTime;
 
 use crate::model::{GroupBy, Metric};
 
@@ -142,6 +143,12 @@ fn digits(text: &[u8]) -> Option<u64> {
         _ => None,
     };
     if text.is_empty() { None } else { text.iter().try_fold(0, add) }
+}
+
+/// The day of a time as a key.
+pub fn day_of(at: OffsetDateTime) -> u64 {
+    let year = u64::try_from(at.year()).unwrap_or_default();
+    year * 10_000 + u64::from(u8::from(at.month())) * 100 + u64::from(at.day())
 }
 
 /// `2016-02-10` as 20160210.

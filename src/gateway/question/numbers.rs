@@ -3,17 +3,40 @@
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::number_key::KeyText;
 use crate::gateway::question::tree::Nested;
-use crate::gateway::question::tree::Overflow;
 use crate::gateway::question::tree::leaf::Leaf;
-use crate::model::GroupBy;
+use crate::model::{GroupBy, Metric};
+
+/// A sum beyond 64 bits: its grouping, and its post and engagement type if the grouping tells these apart.
+pub type Overflow = (String, Option<u64>, Option<Metric>);
 
 impl Merge {
     /// Passes every number to `visit`, grouping by grouping, in the order of the keys.
-    pub fn each_leaf(&self, mut visit: impl FnMut(&Leaf)) -> Result<(), Overflow> {
+    pub fn each_leaf(&self, mut visit: impl FnMut(&Leaf)) {
         for (grouping, nested) in self.groupings.iter().zip(&self.nested) {
-            self.walk(nested, &grouping.group_by, Leaf::of(&grouping.name, 0), &mut visit)?;
+            self.walk(nested, &grouping.group_by, Leaf::of(&grouping.name, 0), &mut visit);
         }
-        Ok(())
+    }
+
+    /// Takes out sums beyond 64 bits.
+    pub fn take_overflows(&mut self) -> Vec<Overflow> {
+        let mut overflows = Vec::new();
+        for (grouping, nested) in self.groupings.iter().zip(&mut self.nested) {
+            let names = &self.names;
+            nested.take_overflows(&mut Vec::new(), &mut |keys| {
+                let (mut levels, mut post, mut metric) = (&*grouping.group_by, None, None);
+                for key in keys {
+                    let text = KeyText { key: *key, level: levels.first().copied(), names };
+                    match text.is_of() {
+                        Some(GroupBy::TweetId) => post = Some(*key),
+                        Some(GroupBy::EngagementType) => metric = text.with(Metric::from_name),
+                        _ => (),
+                    }
+                    levels = text.below(levels);
+                }
+                overflows.push((grouping.name.clone(), post, metric));
+            });
+        }
+        overflows
     }
 
     /// The kinds of keys that its numbers have, in [`GroupBy`]'s order.
@@ -54,25 +77,27 @@ impl Merge {
         levels: &'a [GroupBy],
         leaf: Leaf<'a>,
         visit: &mut impl FnMut(&Leaf),
-    ) -> Result<(), Overflow> {
+    ) {
         let level = levels.first().copied();
         let text = |key: &u64| KeyText { key: *key, level, names: &self.names };
         match nested {
-            Nested::Inner(entries) => entries.iter().try_for_each(|(key, nested)| {
-                let key = text(key);
-                self.walk(nested, key.below(levels), leaf.under(key), visit)
-            }),
+            Nested::Inner(entries) => {
+                for (key, nested) in entries {
+                    let key = text(key);
+                    self.walk(nested, key.below(levels), leaf.under(key), visit);
+                }
+            }
             Nested::Leaves(leaves) => {
                 for (key, sum) in leaves {
                     visit(&Leaf { value: *sum, ..leaf.under(text(key)) });
                 }
-                Ok(())
             }
-            Nested::Wide(leaves) => leaves.iter().try_for_each(|(key, sum)| {
-                let value = i64::try_from(*sum).map_err(|_| Overflow)?;
-                visit(&Leaf { value, ..leaf.under(text(key)) });
-                Ok(())
-            }),
+            Nested::Wide(leaves) => {
+                for (key, sum) in leaves {
+                    let value = i64::try_from(*sum).unwrap_or_default();
+                    visit(&Leaf { value, ..leaf.under(text(key)) });
+                }
+            }
         }
     }
 }

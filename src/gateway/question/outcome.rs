@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use crate::gateway::Error;
 use crate::gateway::question::answered::FinishedCall;
-use crate::gateway::question::merge::Malformed;
+use crate::gateway::question::merge::{Contribution, Malformed, Part};
 use crate::gateway::question::plan::{Call, NOBODYS, Reason, Signer};
 use crate::gateway::question::run::{Done, NOT_THEIRS, Run, Task};
 use crate::upstream::{Answer, Refusal, UpstreamEffort};
@@ -29,17 +29,13 @@ impl Run {
             }
             Err(Error::AccountNotFound) => return self.try_next(task, Reason::NotConnected, ""),
             Err(Error::UpstreamTimeout(_)) => {
-                return self.record_missing(
-                    task.call,
-                    Reason::UpstreamError,
-                    "X did not answer in time",
-                );
+                return self.give_up(task.call, Reason::UpstreamError, "X did not answer in time");
             }
             Err(Error::UpstreamOdd { source, .. }) => {
-                return self.record_missing(task.call, Reason::UpstreamError, &source.to_string());
+                return self.give_up(task.call, Reason::UpstreamError, &source.to_string());
             }
             Err(error) => {
-                return self.record_missing(task.call, Reason::UpstreamError, &error.to_string());
+                return self.give_up(task.call, Reason::UpstreamError, &error.to_string());
             }
         };
         self.retry_after = self.retry_after.max(answer.retry_after());
@@ -50,7 +46,7 @@ impl Run {
                 let (unavailable, left) = split(&task.call, &posts.into_iter().collect());
                 if unavailable.posts.is_empty() {
                     let detail = "X reported posts as unavailable that were not requested";
-                    return self.record_missing(left, Reason::UpstreamError, detail);
+                    return self.give_up(left, Reason::UpstreamError, detail);
                 }
                 let ids: Vec<String> = unavailable.posts.iter().map(ToString::to_string).collect();
                 let list = serde_json::json!({ "unavailable_tweet_ids": ids }).to_string();
@@ -63,10 +59,10 @@ impl Run {
             }
             Some(Refusal::Quota) => {
                 self.exhausted.insert(task.call.signer.kind());
-                self.record_missing(task.call, Reason::Quota, "X's quota is used up");
+                self.give_up(task.call, Reason::Quota, "X's quota is used up");
             }
             Some(Refusal::Other(detail)) => {
-                self.record_missing(task.call, Reason::UpstreamError, &detail);
+                self.give_up(task.call, Reason::UpstreamError, &detail);
             }
         }
     }
@@ -87,16 +83,17 @@ impl Run {
 
     fn merge(&mut self, task: &Task, answer: &Answer) {
         let is_long = answer.length() > self.size.text;
-        let added =
-            if is_long { Err(Malformed::TooLarge) } else { self.merged.add(&answer.whole_text()) };
-        let contribution = match added {
-            Ok(contribution) => contribution,
+        let read =
+            if is_long { Err(Malformed::TooLarge) } else { self.merged.read(&answer.whole_text()) };
+        let (part, contribution) = match read {
+            Ok(read) => read,
             Err(error) => {
                 let detail = format!("X's response is {error}");
-                return self.record_missing(task.call.clone(), Reason::UpstreamError, &detail);
+                return self.give_up(task.call.clone(), Reason::UpstreamError, &detail);
             }
         };
         let with = |posts| Call { posts, ..task.call.clone() };
+        self.add(&task.call, part, &contribution);
         let silent: Vec<u64> = task
             .call
             .posts
@@ -115,9 +112,33 @@ impl Run {
             let detail = format!("X says: {error}");
             let posts =
                 task.call.posts.iter().copied().filter(|post| !contribution.listed.contains(post));
-            self.record_missing(with(posts.collect()), Reason::UpstreamError, &detail);
+            self.give_up(with(posts.collect()), Reason::UpstreamError, &detail);
         } else if !silent.is_empty() {
-            self.record_missing(with(silent), Reason::UpstreamError, "missing from X's response");
+            self.give_up(with(silent), Reason::UpstreamError, "missing from X's response");
+        }
+    }
+
+    /// Adds a call's numbers to the answer, with zeros for the time before its posts existed.
+    fn add(&mut self, call: &Call, part: Part, contribution: &Contribution) {
+        let with = |is_in: &dyn Fn(u64) -> bool| {
+            let posts = call.posts.iter().copied().filter(|post| is_in(*post)).collect();
+            Call { posts, ..call.clone() }
+        };
+        if let Some(recent) = &mut self.recent {
+            let (answered, hours) = (with(&|post| contribution.answers_for(post)), part.hours());
+            // Numbers that are sent as they come cannot be replaced.
+            let kept = if self.parts.is_none() {
+                Some(part)
+            } else {
+                self.merged.absorb(part);
+                None
+            };
+            return recent.add(answered, hours, kept);
+        }
+        self.merged.absorb(part);
+        if let Some(before) = call.before_posts {
+            let counted = with(&|post| contribution.has_numbers_of(post));
+            self.merged.add_zeros(&counted.posts, &call.metrics, before);
         }
     }
 
@@ -139,7 +160,7 @@ impl Run {
         }
         if foreign.posts.is_empty() {
             let detail = "X reported posts as another user's that were not requested";
-            return self.record_missing(own, Reason::UpstreamError, detail);
+            return self.give_up(own, Reason::UpstreamError, detail);
         }
         let other = Task { call: foreign, candidate: task.candidate, is_retry: false };
         self.try_next(other, Reason::Forbidden, NOT_THEIRS);
@@ -152,11 +173,7 @@ impl Run {
             return;
         }
         if task.is_retry {
-            return self.record_missing(
-                left,
-                reason,
-                "rejected again without the posts that X had named",
-            );
+            return self.give_up(left, reason, "rejected again without the posts that X had named");
         }
         let candidate = task.candidate;
         self.retry_now(Task { call: left, candidate, is_retry: true });
@@ -173,7 +190,7 @@ impl Run {
             (Signer::Candidate(_), None) => {
                 self.record_missing(task.call, Reason::NotConnected, NOBODYS);
             }
-            _ => self.record_missing(task.call, reason, detail),
+            _ => self.give_up(task.call, reason, detail),
         }
     }
 }

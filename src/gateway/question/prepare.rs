@@ -16,7 +16,7 @@ use crate::gateway::question::answered::Answered;
 use crate::gateway::question::authors::visible_authors;
 use crate::gateway::question::caller::Caller;
 use crate::gateway::question::merge::Merge;
-use crate::gateway::question::plan::{MOST_CANDIDATES, Plan, Reason, plan};
+use crate::gateway::question::plan::{Known, MOST_CANDIDATES, Missing, Plan, Reason, plan};
 use crate::gateway::question::run::Run;
 use crate::gateway::question::size::Sent;
 use crate::gateway::question::streaming::Parts;
@@ -65,6 +65,8 @@ pub struct Planned {
     pub plan: Plan,
     /// Accounts not yet used this month.
     pub new_accounts: usize,
+    /// What was read otherwise than it was written, in words.
+    pub notes: Vec<String>,
     /// The memory that it occupies until it is dropped.
     pub held: Held,
 }
@@ -102,7 +104,8 @@ impl Gateway {
             run.answer(&question, plan, held, end),
             self.learn_authors(found.authors, HashSet::new())
         );
-        answered.map(|answered| Answered { lookups: found.made, ..answered })
+        let notes = question.notes;
+        answered.map(|answered| Answered { lookups: found.made, notes, ..answered })
     }
 
     /// The calls that would answer a question; none is made.
@@ -119,7 +122,7 @@ impl Gateway {
         let accounts = plan.calls.iter().filter_map(|call| call.signer.account());
         let new: HashSet<UserId> =
             accounts.filter(|account| !app.month.has(*account, now)).collect();
-        Ok(Planned { plan, new_accounts: new.len(), held })
+        Ok(Planned { plan, new_accounts: new.len(), notes: question.notes, held })
     }
 
     async fn read_question(
@@ -132,8 +135,12 @@ impl Gateway {
         let limits =
             Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };
         let read = move |body: &[u8], now| Question::read(body, &limits, now);
+        // X's own time decides what "last" means, and where an end in the future is cut.
+        let is_sound = |read: &Result<Question, _>| {
+            read.as_ref().is_ok_and(|question| !question.is_by_our_clock)
+        };
         let question =
-            self.read_in_time(&body, read, Result::is_ok).await.map_err(Error::InvalidRequest)?;
+            self.read_in_time(&body, read, is_sound).await.map_err(Error::InvalidRequest)?;
         let app = self.granted_app(key, question.window.endpoint())?;
         let planned = question.posts.len().saturating_mul(question.slices() * PLANNED_POST);
         let kept = planned.saturating_add(KEPT * body.len());
@@ -150,15 +157,18 @@ impl Gateway {
         question: &Question,
         known: &HashMap<u64, UserId>,
     ) -> Result<Plan, Error> {
+        let now = self.0.upstream.now();
         if !question.needs_authors() {
-            return Ok(plan(question, known, &[], &HashSet::new()));
+            let (usable, foreign) = (&[], &HashSet::new());
+            return Ok(plan(question, &Known { authors: known, usable, foreign, now }));
         }
+        let posts: Vec<u64> = question.posts_of_authors(now).collect();
         let allowed = self.allowed_accounts(key, app, question).await?;
         let visible = visible_authors(key, known);
         let author = |post: &u64| question.owners.get(post).or_else(|| visible.get(post)).copied();
-        let authors: HashSet<UserId> = question.posts.iter().filter_map(author).collect();
+        let authors: HashSet<UserId> = posts.iter().filter_map(author).collect();
         let unknown: Vec<u64> =
-            question.posts.iter().copied().filter(|post| author(post).is_none()).collect();
+            posts.iter().copied().filter(|post| author(post).is_none()).collect();
         let mut candidates = Vec::new();
         if !unknown.is_empty() {
             candidates = self.candidates(app, allowed.as_deref()).await?;
@@ -186,13 +196,15 @@ impl Gateway {
         // An author hidden from the key is none of its accounts: treat them as tried.
         let of_others = unknown.iter().filter(|post| known.contains_key(post));
         foreign.extend(of_others.flat_map(|post| tried.iter().map(|user| (*post, *user))));
-        let mut plan = plan(question, &visible, &usable, &foreign);
+        let known_now = Known { authors: &visible, usable: &usable, foreign: &foreign, now };
+        let mut plan = plan(question, &known_now);
         if self.may_look_up(app) {
             plan.look_up_first(|post| {
                 !known.contains_key(&post) && !self.0.authors.is_hidden(post)
             });
         }
-        for missing in &mut plan.missing {
+        let not_connected = |missing: &&mut Missing| missing.reason == Reason::NotConnected;
+        for missing in plan.missing.iter_mut().filter(not_connected) {
             match missing.author {
                 Some(author) if ended.contains(&author) => missing.reason = Reason::AccountRevoked,
                 Some(author) if over.contains(&author) => missing.reason = Reason::AccountLimit,

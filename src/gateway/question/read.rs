@@ -3,19 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
-use time::{Duration, OffsetDateTime, UtcOffset};
-
 use crate::gateway::Detail;
 use crate::gateway::call::check::{
-    GROUPINGS, IDS, Now, Problems, TYPES, post_id, quoted, read_object, rfc3339,
+    GROUPINGS, IDS, Now, Problems, TYPES, post_id, quoted, read_object,
 };
 use crate::gateway::call::json::{Node, Path};
-use crate::gateway::question::{Grouping, Limits, Question, Span, Window, hour_of};
+use crate::gateway::question::window::{ReadWindow, WINDOW};
+use crate::gateway::question::{Grouping, Limits, Question};
 use crate::model::{AccountRef, Endpoint, GroupBy, UserId};
 
-const WINDOW: Path = Path::Key(&Path::Root, "window");
-const START: Path = Path::Key(&WINDOW, "start");
-const END: Path = Path::Key(&WINDOW, "end");
 const ACCOUNTS: Path = Path::Key(&Path::Root, "accounts");
 const OWNERS: Path = Path::Key(&Path::Root, "owners");
 const KEYS: [&str; 6] =
@@ -43,7 +39,7 @@ impl Question {
         let metrics =
             problems.part(&TYPES, |part| part.metrics(endpoint, root.member("engagement_types")));
         let window = problems
-            .part(&WINDOW, |part| part.question_window(given(&root, "window"), limits, now));
+            .part(&WINDOW, |part| part.question_window(given(&root, "window"), limits.days, now));
         let groupings =
             problems.part(&GROUPINGS, |part| part.named(endpoint, given(&root, "groupings")));
         let accounts = given(&root, "accounts");
@@ -51,10 +47,11 @@ impl Question {
         let owners = given(&root, "owners");
         let owners = owners.map(|node| problems.part(&OWNERS, |part| part.owners(node, &posts)));
         let problems = problems.into_details();
-        let Some(window) = window.filter(|_| problems.is_empty()) else { return Err(problems) };
+        let Some(read) = window.filter(|_| problems.is_empty()) else { return Err(problems) };
+        let ReadWindow { window, is_by_our_clock, notes } = read;
         let owners = owners.unwrap_or_default();
         let metrics = each_once(metrics);
-        Ok(Question { posts, metrics, window, groupings, accounts, owners })
+        Ok(Question { posts, metrics, window, groupings, accounts, owners, notes, is_by_our_clock })
     }
 }
 
@@ -83,11 +80,17 @@ fn endpoint_of(root: &Node<'_>) -> Endpoint {
 }
 
 impl Problems {
-    fn unknown_keys(&mut self, at: &Path<'_>, node: &Node<'_>, known: &[&str]) {
+    pub(super) fn unknown_keys(&mut self, at: &Path<'_>, node: &Node<'_>, known: &[&str]) {
         let Node::Map(entries) = node else { return };
         for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&&**key)) {
             let known = known.join(", ");
-            self.add(&Path::Key(at, key), format_args!("unknown key (known: {known})"));
+            let hint = match (at, &**key) {
+                (Path::Root, "start" | "end") => {
+                    r#"; a range is given as window: {"start": …, "end": …}"#
+                }
+                _ => "",
+            };
+            self.add(&Path::Key(at, key), format_args!("unknown key (known: {known}){hint}"));
         }
     }
 
@@ -107,55 +110,6 @@ impl Problems {
             }
         }
         each_once(posts)
-    }
-
-    fn question_window(
-        &mut self,
-        node: Option<&Node<'_>>,
-        limits: &Limits,
-        now: Now,
-    ) -> Option<Window> {
-        match node {
-            None => Some(Window::Totals),
-            Some(Node::Text(name)) if *name == "totals" => Some(Window::Totals),
-            Some(Node::Text(name)) if *name == "28hr" => Some(Window::TwentyEightHours),
-            Some(node @ Node::Map(_)) => self.span(node, limits, now).map(Window::Range),
-            Some(other) => {
-                let right = r#""totals", "28hr" or an object like {"start": "2026-01-01", "end": "2026-01-31"}"#;
-                self.add(&WINDOW, format_args!("must be {right}{}", quoted(other)));
-                None
-            }
-        }
-    }
-
-    fn span(&mut self, node: &Node<'_>, limits: &Limits, now: Now) -> Option<Span> {
-        self.unknown_keys(&WINDOW, node, &["start", "end"]);
-        let [start, end] = [("start", &START), ("end", &END)].map(|(name, at)| {
-            let value = node.member(name);
-            if value.is_none() {
-                self.add(at, "is missing; give a time like 2026-01-31 or 2026-01-31T13:00:00Z");
-            }
-            self.time(at, value)
-        });
-        let before = self.count();
-        let days = limits.days;
-        let earliest = hour_of(now.earliest() - Duration::days(days.into()));
-        if start.is_some_and(|start| start >= now.latest()) {
-            self.add(&START, format_args!("is in the future; it is now {}", rfc3339(now.at)));
-        } else if start.is_some_and(|start| start < earliest) {
-            let earliest = rfc3339(earliest);
-            let detail = format!("is more than {days} days ago; the earliest start is {earliest}");
-            self.add(&START, detail);
-        }
-        if end.is_some_and(|end| now.is_before(end)) {
-            self.add(&END, format_args!("is in the future; it is now {}", rfc3339(now.at)));
-        }
-        let (start, end) = (start?, end?);
-        if end <= start {
-            self.add(&END, "must be after start");
-        }
-        // Only now are the times known to be near enough to the present for safe arithmetic.
-        (self.count() == before).then(|| in_whole_seconds(start, end.min(now.latest())))
     }
 
     fn named(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<Grouping> {
@@ -241,19 +195,6 @@ impl Problems {
         }
         owners
     }
-}
-
-/// Rounds to seconds, as the upstream reads times, without touching another hour.
-fn in_whole_seconds(start: OffsetDateTime, end: OffsetDateTime) -> Span {
-    let whole = |at: OffsetDateTime| {
-        let at = at.to_offset(UtcOffset::UTC);
-        at - Duration::nanoseconds(at.nanosecond().into())
-    };
-    let last = whole(end);
-    let is_cut_to_the_hour = last < end && hour_of(last) == last;
-    let last = if is_cut_to_the_hour { last + Duration::SECOND } else { last };
-    // A range shorter than a second still lies in its hour.
-    Span { start: whole(start), end: last.max(whole(start) + Duration::SECOND) }
 }
 
 /// The items without repetitions, in the same order.

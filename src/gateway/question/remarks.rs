@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
-use crate::gateway::call::check::read_time;
+use crate::gateway::call::check::{read_time, rfc3339};
+use crate::gateway::question::Span;
 
 /// The id lists of answers (reference 3.1).
 pub const LISTS: [&str; 3] = [
@@ -42,6 +43,19 @@ impl Remarks {
         self.start =
             [self.start.take(), start].into_iter().flatten().min_by_key(|moment| moment.at);
         self.end = [self.end.take(), end].into_iter().flatten().max_by_key(|moment| moment.at);
+    }
+
+    /// Makes the times those of `span`, which is in whole hours; an end within its last hour stays as the upstream gave it.
+    pub fn cover(&mut self, span: Span) {
+        let moment = |at| Some(Moment { at, text: rfc3339(at) });
+        if self.start.as_ref().is_none_or(|start| start.at != span.start) {
+            self.start = moment(span.start);
+        }
+        let last_hour = span.end - Duration::HOUR;
+        let is_there = |end: &Moment| end.at > last_hour && end.at <= span.end;
+        if !self.end.as_ref().is_some_and(is_there) {
+            self.end = moment(span.end);
+        }
     }
 
     pub fn add_lists(&mut self, lists: [Vec<u64>; LISTS.len()]) {

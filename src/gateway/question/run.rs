@@ -17,18 +17,17 @@ use crate::gateway::call::forward;
 use crate::gateway::question::answered::{Answered, FinishedCall};
 use crate::gateway::question::caller::Caller;
 use crate::gateway::question::merge::Merge;
+use crate::gateway::question::numbers::Overflow;
 use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
+use crate::gateway::question::recent::Recent;
 use crate::gateway::question::size::Size;
 use crate::gateway::question::streaming::Parts;
-use crate::gateway::question::{Grouping, Question};
+use crate::gateway::question::{Grouping, Question, Window};
 use crate::gateway::{CallTrace, Error, Gateway};
-use crate::model::{AccountRef, AuthKind, Endpoint, UserId};
+use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
 use crate::upstream::{Answer, Room, UpstreamEffort};
 
 pub(super) const NOT_THEIRS: &str = "not by the user to whom they were attributed";
-
-/// How many waiting calls are searched for one that may begin, if complete posts have to be sent first.
-const NEAR: usize = 256;
 
 /// A call still to be made.
 pub(super) struct Task {
@@ -41,7 +40,7 @@ pub(super) struct Task {
 
 impl Task {
     /// Whether the call also finds out the posts' author.
-    fn is_probe(&self) -> bool {
+    pub(super) fn is_probe(&self) -> bool {
         matches!(self.call.signer, Signer::Candidate(_))
     }
 }
@@ -61,7 +60,7 @@ pub(super) struct Run {
     pub(super) size: Size,
     pub(super) merged: Merge,
     pub(super) candidates: Vec<UserId>,
-    waiting: VecDeque<Task>,
+    pub(super) waiting: VecDeque<Task>,
     /// Calls in the order in which they ended.
     pub(super) calls: Vec<FinishedCall>,
     pub(super) missing: Vec<Missing>,
@@ -78,8 +77,18 @@ pub(super) struct Run {
     pub(super) misattributed: HashSet<(u64, UserId)>,
     /// The longest wait that X requested.
     pub(super) retry_after: Option<Duration>,
+    /// The question's public engagement types, if it has private ones too.
+    pub(super) public: Vec<Metric>,
+    /// Posts for which these are to be asked for as the app, since the call with the author's credentials failed.
+    pub(super) as_app: Vec<u64>,
+    /// Set if the question is about the last 28 hours.
+    pub(super) recent: Option<Recent>,
+    /// Posts that are too old for private totals, by their ids.
+    pub(super) too_old: Vec<u64>,
+    /// Sums that do not fit 64 bits.
+    pub(super) overflows: Vec<Overflow>,
     /// For a receiver that wants posts before all are complete.
-    parts: Option<(Sender<Merge>, Parts)>,
+    pub(super) parts: Option<(Sender<Merge>, Parts)>,
 }
 
 impl Run {
@@ -109,6 +118,16 @@ impl Run {
             foreign: HashSet::new(),
             misattributed: HashSet::new(),
             retry_after: None,
+            public: question
+                .metrics
+                .iter()
+                .copied()
+                .filter(|metric| !question.needs_author(*metric))
+                .collect(),
+            as_app: Vec::new(),
+            recent: (question.window == Window::TwentyEightHours).then(Recent::default),
+            too_old: Vec::new(),
+            overflows: Vec::new(),
             parts,
         }
     }
@@ -123,14 +142,26 @@ impl Run {
         deadline: TokioInstant,
     ) -> Result<Answered, Error> {
         self.foreign = self.gateway.0.authors.known_foreign(&plan.unknown, &plan.candidates);
-        (self.candidates, self.missing) = (plan.candidates, plan.missing);
+        self.candidates = plan.candidates;
+        for missing in plan.missing {
+            match missing.reason {
+                Reason::UnsupportedAge => self.too_old = missing.posts,
+                _ => self.missing.push(missing),
+            }
+        }
+        // X answers for old posts, too, and says that it has no such numbers.
+        self.has_any = plan.calls.is_empty() && self.missing.is_empty();
         for call in plan.calls {
             let place = |candidate: &UserId| call.signer == Signer::Candidate(*candidate);
             let candidate = self.candidates.iter().position(place).unwrap_or_default();
             self.enqueue(Task { call, candidate, is_retry: false });
         }
         self.run_until(tokio::time::sleep_until(deadline)).await;
-        self.send_the_rest().await;
+        if let Some(recent) = self.recent.take() {
+            let missing = recent.finish(&mut self.merged);
+            self.missing.extend(missing);
+        }
+        self.send_the_rest(question, &plan.later).await;
         let (learnt, mut foreign, misattributed) = (
             std::mem::take(&mut self.learnt),
             std::mem::take(&mut self.foreign),
@@ -164,6 +195,9 @@ impl Run {
                 in_flight.insert(handle.id(), (call, sent));
             }
             if running.is_empty() && !self.has_parts() {
+                if self.ask_again() {
+                    continue;
+                }
                 return;
             }
             tokio::select! {
@@ -186,12 +220,13 @@ impl Run {
             }
             self.record_missing(call, Reason::Deadline, "no time was left");
         }
+        self.plan_as_app(true);
         for task in std::mem::take(&mut self.waiting) {
             self.record_missing(task.call, Reason::Deadline, "no time was left");
         }
     }
 
-    fn has_parts(&self) -> bool {
+    pub(super) fn has_parts(&self) -> bool {
         self.parts.as_ref().is_some_and(|(_, parts)| !parts.whole.is_empty())
     }
 
@@ -205,14 +240,28 @@ impl Run {
         }
     }
 
-    async fn send_the_rest(&mut self) {
+    /// Sends all posts that are left, and adds those that were created after the range.
+    async fn send_the_rest(&mut self, question: &Question, later: &[u64]) {
+        let most = self.parts.as_ref().map_or(later.len(), |(_, parts)| parts.most_posts());
         if let Some((_, parts)) = &mut self.parts {
             parts.finish(&mut self.merged);
         }
-        while self.has_parts() {
-            Self::send_part(&mut self.parts).await;
+        let mut later = later.chunks(most.max(1));
+        loop {
+            while self.has_parts() {
+                Self::send_part(&mut self.parts).await;
+            }
+            let (Some(posts), Window::Range(range)) = (later.next(), question.window) else {
+                break;
+            };
+            self.has_any = true;
+            self.merged.add_zeros(posts, &question.metrics, range);
+            if let Some((_, parts)) = &mut self.parts {
+                parts.send(posts, &mut self.merged);
+            }
         }
-        self.parts = None;
+        let parts = self.parts.take();
+        self.overflows.extend(parts.into_iter().flat_map(|(_, parts)| parts.overflows));
     }
 
     fn handle_joined(
@@ -230,128 +279,11 @@ impl Run {
                 if let Some((call, _)) = in_flight.remove(&error.id()) {
                     let posts = call.posts.clone();
                     self.end_probe(&call);
-                    self.record_missing(call, Reason::UpstreamError, "an internal error");
+                    self.give_up(call, Reason::UpstreamError, "an internal error");
                     self.note_ended(&posts);
                 }
             }
         }
-    }
-
-    pub(super) fn retry_now(&mut self, task: Task) {
-        self.note_begun(&task.call.posts);
-        self.waiting.push_front(task);
-    }
-
-    pub(super) fn enqueue(&mut self, task: Task) {
-        self.note_begun(&task.call.posts);
-        self.waiting.push_back(task);
-    }
-
-    fn note_begun(&mut self, posts: &[u64]) {
-        if let Some((_, parts)) = &mut self.parts {
-            parts.begin(posts);
-        }
-    }
-
-    fn note_ended(&mut self, posts: &[u64]) {
-        if let Some((_, parts)) = &mut self.parts {
-            parts.end(posts, &mut self.merged);
-        }
-    }
-
-    /// The next call that can be made now, if there is quota for it; with nothing in flight, even one without room.
-    fn next_task(&mut self, nothing_in_flight: bool) -> Option<Task> {
-        loop {
-            let may_begin = |task: &Task| self.is_free(task) && self.has_room(task);
-            // Calls of the same posts stand together.
-            let near = if self.parts.is_some() { NEAR } else { usize::MAX };
-            let place = self.waiting.iter().take(near).position(may_begin);
-            let place = match place {
-                None if nothing_in_flight && !self.has_parts() => {
-                    self.waiting.iter().position(|task| self.is_free(task))
-                }
-                place => place,
-            };
-            let task = place.and_then(|place| self.waiting.remove(place))?;
-            if self.exhausted.contains(&task.call.signer.kind()) {
-                let posts = task.call.posts.clone();
-                self.record_missing(task.call, Reason::Quota, "X's quota is used up");
-                self.note_ended(&posts);
-            } else if let Some(task) = self.without_settled(task) {
-                if task.is_probe() {
-                    self.probed.extend(&task.call.posts);
-                }
-                if let Some((_, parts)) = &mut self.parts {
-                    parts.begun.extend(&task.call.posts);
-                }
-                return Some(task);
-            }
-        }
-    }
-
-    /// Whether no other call is finding out the author of its posts.
-    fn is_free(&self, task: &Task) -> bool {
-        !task.is_probe() || !task.call.posts.iter().any(|post| self.probed.contains(post))
-    }
-
-    /// Whether its posts fit beside those that have begun and have not been sent yet.
-    fn has_room(&self, task: &Task) -> bool {
-        self.parts.as_ref().is_none_or(|(_, parts)| {
-            let new = parts.new_ones(&task.call.posts);
-            new == 0 || parts.begun.len() + new <= self.size.open_posts
-        })
-    }
-
-    /// Takes posts out of a call if, since it was planned, their author became known or the candidate was ruled out.
-    fn without_settled(&mut self, task: Task) -> Option<Task> {
-        let candidate = match task.call.signer {
-            Signer::App => return Some(task),
-            Signer::Author(author) => return self.without_refused(task, author),
-            Signer::Candidate(candidate) => candidate,
-        };
-        let (mut left, mut others, mut known) = (Vec::new(), Vec::new(), Vec::new());
-        let mut own: HashMap<UserId, Vec<u64>> = HashMap::new();
-        for post in &task.call.posts {
-            match self.learnt.get(post) {
-                Some(author) => own.entry(*author).or_default().push(*post),
-                None if self.foreign.contains(&(*post, candidate)) => others.push(*post),
-                None => {
-                    left.push(*post);
-                    continue;
-                }
-            }
-            known.push(*post);
-        }
-        let with = |posts, signer| Call { signer, posts, ..task.call.clone() };
-        for (author, posts) in own {
-            let call = with(posts, Signer::Author(author));
-            self.retry_now(Task { call, candidate: task.candidate, is_retry: false });
-        }
-        if !others.is_empty() {
-            let call = with(others, task.call.signer);
-            let other = Task { call, candidate: task.candidate, is_retry: false };
-            self.try_next(other, Reason::Forbidden, "");
-        }
-        self.note_ended(&known);
-        (!left.is_empty()).then(|| Task { call: with(left, task.call.signer), ..task })
-    }
-
-    /// Takes out of a call the posts whose author was named wrongly: one window's refusal is enough.
-    fn without_refused(&mut self, task: Task, author: UserId) -> Option<Task> {
-        let is_foreign = |post: &u64| self.foreign.contains(&(*post, author));
-        let (foreign, left): (Vec<u64>, Vec<u64>) =
-            task.call.posts.iter().partition(|post| is_foreign(post));
-        if foreign.is_empty() {
-            return Some(task);
-        }
-        self.record_missing(
-            Call { posts: foreign.clone(), ..task.call.clone() },
-            Reason::Forbidden,
-            NOT_THEIRS,
-        );
-        self.note_ended(&foreign);
-        let call = Call { posts: left, ..task.call };
-        (!call.posts.is_empty()).then_some(Task { call, ..task })
     }
 }
 

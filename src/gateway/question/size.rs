@@ -90,14 +90,21 @@ impl Size {
             Sent::Lines if grouping.begins_with_post() => open_posts,
             _ => posts,
         };
-        let of_one_call = question.window.first_slice();
-        let bytes = |window, posts_of: &dyn Fn(&Grouping) -> usize| {
-            let each = question
-                .groupings
-                .iter()
-                .map(|grouping| question.bytes_of(grouping, window, posts_of(grouping)));
-            each.fold(0, usize::saturating_add)
+        // Parts of the last 28 hours are kept apart, since they may have to be asked for again.
+        let copies = |grouping: &Grouping| {
+            let is_apart = question.window == Window::TwentyEightHours && sent == Sent::Whole;
+            if is_apart && !grouping.has(GroupBy::TweetId) { calls.max(1) } else { 1 }
         };
+        let of_one_call = question.window.first_slice();
+        let part = question
+            .groupings
+            .iter()
+            .map(|grouping| question.bytes_of(grouping, of_one_call, batch));
+        let numbers = question.groupings.iter().map(|grouping| {
+            question
+                .bytes_of(grouping, question.window, held(grouping))
+                .saturating_mul(copies(grouping))
+        });
         let count =
             question.groupings.iter().map(|grouping| question.count(grouping, of_one_call, batch));
         let count = count.fold(0, usize::saturating_add);
@@ -105,8 +112,8 @@ impl Size {
         let writing = if count.saturating_mul(TEXT_OF_A_NUMBER) < PIECE { 0 } else { COMPRESSION };
         let notes = calls.saturating_mul(NOTE_OF_A_CALL + 8 * batch) + posts * NOTE_OF_A_POST;
         Size {
-            numbers: bytes(question.window, &held),
-            part: bytes(of_one_call, &|_| batch),
+            numbers: numbers.fold(0, usize::saturating_add),
+            part: part.fold(0, usize::saturating_add),
             text: text.min(limits.upstream_body_bytes),
             wire: text.min(limits.upstream_compressed_bytes),
             rest: PIECE.saturating_add(writing).saturating_add(notes),

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::gateway::question::merge::Merge;
+use crate::gateway::question::numbers::Overflow;
 
 /// Takes parts out of an answer as they become complete.
 pub(super) struct Parts {
@@ -14,6 +15,8 @@ pub(super) struct Parts {
     pub(super) whole: VecDeque<Part>,
     /// Posts that have begun and have not been sent yet.
     pub(super) begun: HashSet<u64>,
+    /// Sums of sent posts that were left out, since they do not fit 64 bits.
+    pub(super) overflows: Vec<Overflow>,
 }
 
 /// The numbers of posts that are complete.
@@ -24,7 +27,13 @@ pub(super) struct Part {
 
 impl Parts {
     pub(super) fn new(posts: usize) -> Parts {
-        Parts { posts, open: HashMap::new(), whole: VecDeque::new(), begun: HashSet::new() }
+        Parts {
+            posts,
+            open: HashMap::new(),
+            whole: VecDeque::new(),
+            begun: HashSet::new(),
+            overflows: Vec::new(),
+        }
     }
 
     /// Counts one more call for these posts.
@@ -67,9 +76,16 @@ impl Parts {
         Some(numbers)
     }
 
-    fn send(&mut self, posts: &[u64], merged: &mut Merge) {
+    /// How many posts a part has at most.
+    pub(super) fn most_posts(&self) -> usize {
+        self.posts
+    }
+
+    /// Hands out these posts' numbers.
+    pub(super) fn send(&mut self, posts: &[u64], merged: &mut Merge) {
         for posts in posts.chunks(self.posts) {
-            let numbers = merged.take_posts(posts);
+            let mut numbers = merged.take_posts(posts);
+            self.overflows.extend(numbers.take_overflows());
             if numbers.has_numbers() {
                 self.whole.push_back(Part { posts: posts.to_vec(), numbers });
             } else {

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::gateway::question::merge::Merge;
-use crate::gateway::question::tree::Overflow;
 use crate::gateway::question::tree::{Step, Walk};
 
 /// Writes an answer, with one of the gateway's own members at its end.
@@ -22,9 +21,9 @@ const NEVER_FAILS: &str = "strings, numbers and lists of them can be written to 
 
 impl JsonText {
     /// Prepares to write an answer; `last` is the object's last member, with its name.
-    pub fn new(merged: Merge, last: Option<(&str, &impl Serialize)>) -> Result<JsonText, Overflow> {
+    pub fn new(merged: Merge, last: Option<(&str, &impl Serialize)>) -> JsonText {
         let is_bare = merged.grouping_count() == 0;
-        let (remarks, walk) = merged.into_walk()?;
+        let (remarks, walk) = merged.into_walk();
         let mut head = serde_json::to_vec(&remarks).expect(NEVER_FAILS);
         head.pop();
         let is_first = head.len() == 1;
@@ -37,7 +36,7 @@ impl JsonText {
             serde_json::to_writer(&mut tail, value).expect(NEVER_FAILS);
         }
         tail.push(b'}');
-        Ok(JsonText { head: head.into(), walk, tail: tail.into(), is_first })
+        JsonText { head: head.into(), walk, tail: tail.into(), is_first }
     }
 
     /// How many numbers are still to be written.

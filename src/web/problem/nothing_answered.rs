@@ -9,7 +9,7 @@ pub(crate) fn status_of(reason: Reason) -> StatusCode {
     match reason {
         Reason::Quota => StatusCode::TOO_MANY_REQUESTS,
         Reason::Deadline => StatusCode::GATEWAY_TIMEOUT,
-        Reason::UpstreamError => StatusCode::BAD_GATEWAY,
+        Reason::UpstreamError | Reason::HourChanged => StatusCode::BAD_GATEWAY,
         Reason::AccountRevoked => StatusCode::CONFLICT,
         Reason::AccountLimit | Reason::Forbidden => StatusCode::FORBIDDEN,
         Reason::Unavailable | Reason::NotConnected | Reason::UnsupportedAge => {
@@ -41,6 +41,7 @@ fn in_words(reason: Reason) -> &'static str {
         Reason::UnsupportedAge => "too old for these metrics",
         Reason::Quota => "beyond the app's quota at X",
         Reason::Deadline => "not ready before the deadline",
+        Reason::HourChanged => "counted over other hours",
         Reason::UpstreamError => "missing because X returned an unexpected response",
     }
 }

@@ -169,7 +169,7 @@ async fn days_are_told_for_ranges_and_the_calls_are_those_of_the_admin(database:
     let gateway = TestGateway::start(&database).await;
     let admin = gateway.new_admin_key().await;
     let visitor = Visitor::with_key(&gateway, &admin).await;
-    let id = gateway.sandbox.ids("alice", 1).remove(0);
+    let id = gateway.sandbox.old_ids("alice", 1).remove(0);
     let fields = [
         ("tweets", &*id),
         ("metrics", "url_clicks"),
@@ -239,7 +239,7 @@ const INVALID: &[Invalid] = &[
     (
         &[
             ("tweets", "20"),
-            ("metrics", "impressions"),
+            ("metrics", "favorites"),
             ("window", "totals"),
             ("group", "post"),
             ("wants", "answer"),

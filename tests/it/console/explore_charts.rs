@@ -312,11 +312,9 @@ async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
     let gateway =
         TestGateway::start_with(&database, |config| config.limits.question_calls = 1).await;
     let visitor = Visitor::admin(&gateway).await;
-    let ids = gateway.sandbox.ids("alice", 12).join(" ");
+    let ids = gateway.sandbox.old_ids("alice", 12).join(" ");
     let metrics = ["impressions"];
-    visitor
-        .send(EXPLORE, &fields(&ids, &metrics, &[("window", "totals"), ("group", "post")]))
-        .await;
+    visitor.send(EXPLORE, &fields(&ids, &metrics, &[("window", "28hr"), ("group", "post")])).await;
     gateway
         .order(json!([
             {
@@ -337,8 +335,8 @@ async fn what_is_missing_of_a_range_is_a_gap_and_no_zero(database: Database) {
         panic!("one line: {text}")
     };
     are_as_high_as(line, &numbers(&cells(&text), "impressions"));
-    assert_eq!(line.len(), 31);
-    assert!(line[0].0 > 450.0, "28 of 59 days are left free: {line:?}");
+    assert_eq!(line.len(), 56);
+    assert!(line[0].0 > 60.0, "3 of 59 days are left free: {line:?}");
     assert!(text.contains("Where a line is broken or absent, there are no numbers."), "{text}");
 }
 

@@ -90,7 +90,11 @@ async fn the_options_become_one_question() {
         assert!(head.lines().any(|sent| sent == line), "{line} in {head}");
     }
 
-    for (window, expected) in [("", json!("totals")), ("--window 28hr", json!("28hr"))] {
+    for (window, expected) in [
+        ("", json!("totals")),
+        ("--window 28hr", json!("28hr")),
+        ("--window 36h", json!({ "last": "36h" })),
+    ] {
         let mut server = Scripted::answering("HTTP/1.1 500 No\r\n\r\n").await;
         let shell = Shell::before(&server);
         shell.query(&format!("--tweets 1 --metrics favorites {window}")).await;
@@ -176,7 +180,7 @@ async fn a_refusal_is_told_with_every_mistake_and_its_place() {
         "{done:?}"
     );
     assert!(
-        lines.iter().any(|line| line.starts_with("  /window/end: is in the future")),
+        lines.iter().any(|line| line.starts_with("  /window/end: must be after start")),
         "{done:?}"
     );
     assert!(lines.last().unwrap().starts_with("request id "), "{done:?}");
@@ -244,7 +248,7 @@ async fn slips_of_the_fingers_are_told_before_anything_is_sent() {
         "--tweets: \"https://x.com/ja…\" is neither a post id nor a post URL",
         "--metrics: \"impresions\" is not an engagement type; did you mean impressions?",
         "--metrics: \"likes\" is not an engagement type; did you mean favorites?",
-        "--window: must be totals, 28hr or START..END such as 2026-01-01..2026-01-31, not \"week\"",
+        "--window: must be totals, 28hr, START..END such as 2026-01-01..2026-01-31, or the last days or hours such as 28d or 36h, not \"week\"",
         "--group-by: \"tweet\" is not a grouping level; did you mean tweet.id?",
         "--accounts: must be a user id of 1 to 19 digits or @screen_name, not \"jack\"",
         "--deadline: must be a duration above zero such as 20s, not \"soon\"",

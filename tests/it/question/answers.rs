@@ -132,7 +132,7 @@ async fn what_the_caller_says_wrongly_of_an_author_is_told_and_spoils_nothing(da
 
 async fn many_posts_and_a_long_time_are_cut_into_as_few_calls_as_can_be(database: Database) {
     let gateway = start_gateway(&database).await;
-    let ids = gateway.sandbox.ids("alice", 5);
+    let ids = gateway.sandbox.old_ids("alice", 5);
     let mut wanted = question(&ids, &["impressions", "url_clicks"]);
     wanted["window"] = json!({ "start": "2025-11-01", "end": "2026-03-01" });
     wanted["groupings"] = json!({

@@ -51,10 +51,20 @@ fn lines(answer: &str) -> (Vec<Map<String, Value>>, Value) {
 }
 
 fn owned(gateway: &TestGateway, names: &[&str], each: usize, metrics: &[&str]) -> Value {
+    let posts = names.iter().map(|name| (*name, gateway.sandbox.ids(name, each)));
+    owning(gateway, posts, metrics)
+}
+
+/// A question on these authors' posts.
+fn owning<'a>(
+    gateway: &TestGateway,
+    posts: impl Iterator<Item = (&'a str, Vec<String>)>,
+    metrics: &[&str],
+) -> Value {
     let mut owners = Map::new();
-    for name in names {
+    for (name, ids) in posts {
         let owner = gateway.id(name).to_string();
-        owners.extend(gateway.sandbox.ids(name, each).into_iter().map(|id| (id, json!(owner))));
+        owners.extend(ids.into_iter().map(|id| (id, json!(owner))));
     }
     let mut wanted = question(&owners.keys().cloned().collect::<Vec<_>>(), metrics);
     wanted["owners"] = owners.into();
@@ -129,7 +139,9 @@ async fn a_table_says_in_its_head_what_is_missing(database: Database) {
 
 async fn lines_have_the_numbers_of_the_answer_and_then_what_it_took(database: Database) {
     let gateway = start_gateway(&database).await;
-    let mut wanted = owned(&gateway, &["alice", "bob", "carol"], 3, &["favorites", "impressions"]);
+    let posts =
+        ["alice", "bob", "carol"].into_iter().map(|name| (name, gateway.sandbox.old_ids(name, 3)));
+    let mut wanted = owning(&gateway, posts, &["favorites", "impressions"]);
     wanted["window"] = json!({ "start": "2026-01-01", "end": "2026-03-03" });
     wanted["groupings"] = json!({
         "days": { "group_by": ["engagement.day", "engagement.type"] },
@@ -208,7 +220,9 @@ async fn lines_have_an_errors_status_where_nothing_can_be_had(database: Database
 
 async fn who_hangs_up_on_lines_ends_what_still_runs(database: Database) {
     let gateway = start_gateway(&database).await;
-    let mut wanted = owned(&gateway, &["alice"], 1, &["impressions"]);
+    let old = gateway.sandbox.old_ids("alice", 1).remove(0);
+    let mut wanted = question(std::slice::from_ref(&old), &["impressions"]);
+    wanted["owners"] = json!({ &old: gateway.id("alice").to_string() });
     wanted["window"] = json!({ "start": "2025-06-01", "end": "2026-03-01" });
     gateway.order(json!([{ "kind": "hold", "path": "/insights/" }])).await;
     let mut asked = Box::pin(ask_as(&gateway, NDJSON, &wanted));

@@ -2,8 +2,11 @@
 
 mod answers;
 mod examples;
+mod fewest;
 mod forms;
+mod hours;
 mod learning;
+mod least;
 mod lookups;
 mod memory;
 mod oddities;

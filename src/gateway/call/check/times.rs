@@ -32,6 +32,11 @@ impl Now {
         Now { at, error: OWN_ERROR }
     }
 
+    /// Whether it is taken as exact.
+    pub(in crate::gateway) fn is_exact(self) -> bool {
+        self.error == Duration::ZERO
+    }
+
     pub(in crate::gateway) fn earliest(self) -> OffsetDateTime {
         self.at.saturating_sub(self.error)
     }

@@ -4,6 +4,7 @@ use time::Duration;
 
 use crate::gateway::question::tests::NOW;
 use crate::gateway::question::{Grouping, Question, Span, Window};
+use crate::model::post::first_id_at;
 use crate::model::{Endpoint, GroupBy, Metric, UserId};
 
 pub struct Dice(pub u64);
@@ -84,9 +85,9 @@ impl Dice {
         let endpoint = window.endpoint();
         let served: Vec<Metric> =
             Metric::ALL.into_iter().filter(|metric| metric.is_served_by(endpoint)).collect();
-        let mut posts: Vec<u64> =
-            (0..=self.below(most_posts)).map(|index| 20 + index as u64).collect();
-        self.shuffle(&mut posts);
+        let count = 1 + self.below(most_posts);
+        let oldest = [30, 400][self.below(2)];
+        let posts = (0..count).map(|index| self.post(index, oldest)).collect();
         Question {
             posts,
             metrics: self.some(&served),
@@ -94,6 +95,18 @@ impl Dice {
             groupings: self.groupings(endpoint),
             accounts: None,
             owners: std::collections::HashMap::new(),
+            notes: Vec::new(),
+            is_by_our_clock: false,
+        }
+    }
+
+    /// A post up to `oldest` days old, or now and then one whose id does not say when it was created, or a time to come.
+    fn post(&mut self, index: usize, oldest: usize) -> u64 {
+        let (index, age) = (index as u64, Duration::seconds(self.whole(oldest * 86_400)));
+        match self.below(20) {
+            0 => 20 + index,
+            1 => first_id_at(NOW + age) + index,
+            _ => first_id_at(NOW - age) + index,
         }
     }
 }

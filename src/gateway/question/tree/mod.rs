@@ -4,20 +4,17 @@ pub mod leaf;
 mod read;
 mod size;
 mod walk;
+mod zeros;
 
 use std::collections::HashSet;
 
 pub use crate::gateway::question::tree::read::{Form, Read};
 pub use crate::gateway::question::tree::size::most_bytes;
 pub use crate::gateway::question::tree::walk::{Step, Walk};
+pub use crate::gateway::question::tree::zeros::Zeros;
 
 use crate::gateway::question::number_key::HOURS;
 use crate::model::GroupBy;
-
-/// A sum that does not fit 64 bits.
-#[derive(Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a sum does not fit 64 bits")]
-pub struct Overflow;
 
 /// Numbers under the keys of one level and those below it. All lists are in the order of their keys, and no longer than
 /// they need to be.
@@ -88,14 +85,37 @@ impl Nested {
         }
     }
 
-    /// How many numbers it has; an error if one of them does not fit 64 bits.
-    pub fn count(&self) -> Result<usize, Overflow> {
+    /// How many numbers it has.
+    pub fn count(&self) -> usize {
         match self {
             Nested::Inner(entries) => entries.iter().map(|(_, below)| below.count()).sum(),
-            Nested::Leaves(leaves) => Ok(leaves.len()),
+            Nested::Leaves(leaves) => leaves.len(),
+            Nested::Wide(leaves) => leaves.len(),
+        }
+    }
+
+    /// Takes out sums beyond 64 bits, and passes the keys of each to `found`, outermost first.
+    pub fn take_overflows(&mut self, above: &mut Vec<u64>, found: &mut impl FnMut(&[u64])) {
+        match self {
+            Nested::Inner(entries) => entries.retain_mut(|(key, below)| {
+                above.push(*key);
+                below.take_overflows(above, found);
+                above.pop();
+                !below.is_empty()
+            }),
+            Nested::Leaves(_) => (),
             Nested::Wide(leaves) => {
-                let fit = leaves.iter().all(|(_, sum)| i64::try_from(*sum).is_ok());
-                if fit { Ok(leaves.len()) } else { Err(Overflow) }
+                let mut fitting = Vec::with_capacity(leaves.len());
+                for (key, sum) in leaves {
+                    if let Ok(sum) = i64::try_from(*sum) {
+                        fitting.push((*key, sum));
+                    } else {
+                        above.push(*key);
+                        found(above);
+                        above.pop();
+                    }
+                }
+                *self = Nested::Leaves(fitting);
             }
         }
     }

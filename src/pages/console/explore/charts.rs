@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use time::{Date, Month};
 
-use crate::gateway::{Answered, Leaf, Merge, Missing, Overflow};
+use crate::gateway::{Answered, Leaf, Merge, Missing};
 use crate::model::GroupBy;
 use crate::model::usage::{Hour, begin_of, hour_of};
 use crate::pages::console::explore::view::Charts;
@@ -28,17 +28,17 @@ const NOTES_BYTES: usize = 2000;
 
 /// Draws the charts that fit into `room` bytes, and says what is left out. If the page's table is not whole, each chart
 /// has its own.
-pub(super) fn charts(answered: &Answered, is_whole: bool, room: usize) -> Result<Charts, Overflow> {
+pub(super) fn charts(answered: &Answered, is_whole: bool, room: usize) -> Charts {
     let room = room.saturating_sub(NOTES_BYTES);
     let merged = &answered.merged;
-    let sums = Sums::of(merged)?;
+    let sums = Sums::of(merged);
     let columns = merged.columns();
     let has = |column| columns.contains(&column);
     let mut charts = match (has(GroupBy::EngagementDay), has(GroupBy::TweetId)) {
         _ if sums.metrics.is_empty() => Charts::default(),
         (true, _) => {
             let by_hour = has(GroupBy::EngagementHour);
-            over_time(merged, &sums, &answered.missing, by_hour, is_whole, room)?
+            over_time(merged, &sums, &answered.missing, by_hour, is_whole, room)
         }
         (false, true) => sums.by_post(is_whole, room),
         (false, false) => sums.together(is_whole),
@@ -46,7 +46,7 @@ pub(super) fn charts(answered: &Answered, is_whole: bool, room: usize) -> Result
     if sums.has_negative {
         charts.notes.push("Negative numbers are drawn as 0.".to_owned());
     }
-    Ok(charts)
+    charts
 }
 
 /// Draws as many charts as there is room for; `draw` is given their number.
@@ -70,7 +70,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(merged: &Merge) -> Result<Sums, Overflow> {
+    fn of(merged: &Merge) -> Sums {
         let mut sums = Sums::default();
         merged.each_leaf(|leaf| {
             let (post, metric) = place(leaf);
@@ -84,8 +84,8 @@ impl Sums {
                 sums.first = Some(sums.first.map_or(hour, |known| known.min(hour)));
                 sums.last = Some(sums.last.map_or(hour, |known| known.max(hour)));
             }
-        })?;
-        Ok(sums)
+        });
+        sums
     }
 
     fn total(&self, post: u64, metric: u64) -> Option<u64> {
@@ -158,9 +158,9 @@ fn over_time(
     by_hour: bool,
     is_whole: bool,
     room: usize,
-) -> Result<Charts, Overflow> {
+) -> Charts {
     let mut notes = Vec::new();
-    let Some(times) = Times::of(sums, missing, by_hour) else { return Ok(Charts::default()) };
+    let Some(times) = Times::of(sums, missing, by_hour) else { return Charts::default() };
     if by_hour && times.step > 1 {
         notes.push(format!(
             "Periods of more than {MOST_HOURS} hours are drawn by day. The CSV has every hour."
@@ -169,7 +169,7 @@ fn over_time(
     let places = times.count();
     if places > MOST_POINTS {
         notes.push("The period is too long for a chart. The CSV has all the numbers.".to_owned());
-        return Ok(Charts { notes, ..Charts::default() });
+        return Charts { notes, ..Charts::default() };
     }
     let most = (MOST_POINTS / places).clamp(1, MOST_CHARTS);
     let metrics: Vec<(u64, &String)> =
@@ -192,7 +192,7 @@ fn over_time(
             let sum: u64 = value.unwrap_or_default();
             *value = Some(sum.saturating_add(counted(leaf)));
         }
-    })?;
+    });
     if values.iter().flatten().flatten().any(Option::is_none) {
         notes.push("Where a line is broken or absent, there are no numbers.".to_owned());
     }
@@ -204,7 +204,7 @@ fn over_time(
     let draw = |chart: &Chart, charts| chart.draw_among(charts, with_tables);
     let drawn = fitting(&charts.collect::<Vec<_>>(), room, draw);
     notes.extend(sums.undrawn(drawn.len()));
-    Ok(Charts { are_over_time: !drawn.is_empty(), drawn, notes })
+    Charts { are_over_time: !drawn.is_empty(), drawn, notes }
 }
 
 /// The lines of a chart: one for each of some posts, and one for the sum of the others.

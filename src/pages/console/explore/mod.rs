@@ -13,9 +13,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
 use crate::api::callers::engagement;
-use crate::gateway::{
-    Answered, Caller, Deadline, Error, Missing, Overflow, PlannedCall, Reason, Received, Session,
-};
+use crate::gateway::{Answered, Caller, Deadline, Missing, PlannedCall, Reason, Received, Session};
 use crate::model::GroupBy;
 use crate::pages::console;
 use crate::pages::console::address::callers_url;
@@ -86,17 +84,15 @@ pub(crate) async fn run(
     let received = Received { body: body.into(), held, turn };
     let shown = if wants == "plan" {
         gateway.plan_question(&caller.key, received, deadline).await.map(|planned| {
-            let cost = cost_in_words(&Plan::from(&planned).cost);
-            let report = report(planned.plan.calls.iter().map(call), &planned.plan.missing);
+            let cost = cost_in_words(&Plan::from(&planned));
+            let calls = planned.plan.calls.iter().map(call);
+            let report = report(calls, &planned.plan.missing, &planned.notes);
             show(&FormResult::Planned { cost, report }, &Charts::default())
         })
     } else {
         match gateway.answer_question(&caller, received, deadline, None).await {
-            Ok(answered) if wants == "table" => return csv_download(answered),
-            Ok(answered) => {
-                with_charts(&answered, show).map_err(|overflow| Error::Internal(overflow.into()))
-            }
-            Err(error) => Err(error),
+            Ok(answered) if wants == "table" => return Ok(csv_download(answered)),
+            answered => answered.map(|answered| with_charts(&answered, show)),
         }
     };
     Ok(match shown {
@@ -108,7 +104,8 @@ pub(crate) async fn run(
     })
 }
 
-fn cost_in_words(cost: &crate::wire::question::Cost) -> String {
+fn cost_in_words(plan: &Plan) -> String {
+    let (cost, saved) = (&plan.cost, &plan.saved);
     let calls: usize = cost.calls.values().sum();
     let parts: Vec<String> = cost
         .calls
@@ -117,25 +114,34 @@ fn cost_in_words(cost: &crate::wire::question::Cost) -> String {
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
     let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    let reasons = [
+        (saved.combined, "asked for along with private types"),
+        (saved.too_old, "for posts that are too old"),
+        (saved.before_posts, "before posts were created"),
+    ];
+    let reasons = reasons.iter().filter(|(count, _)| *count > 0);
+    let reasons: Vec<String> = reasons.map(|(count, why)| format!("{count} {why}")).collect();
+    let saved = if reasons.is_empty() {
+        String::new()
+    } else {
+        format!(" Calls saved: {}.", reasons.join(", "))
+    };
     format!(
-        "Calls: {calls}{parts}. Accounts used: {}, of which {} would be new this month.",
+        "Calls: {calls}{parts}. Accounts used: {}, of which {} would be new this month.{saved}",
         cost.accounts, cost.new_accounts
     )
 }
 
 /// The page with charts, which take the room that everything else leaves them.
-fn with_charts(
-    answered: &Answered,
-    show: impl Fn(&FormResult, &Charts) -> String,
-) -> Result<String, Overflow> {
-    let answer = answer(answered)?;
+fn with_charts(answered: &Answered, show: impl Fn(&FormResult, &Charts) -> String) -> String {
+    let answer = answer(answered);
     let is_whole = answer.more == 0;
     let result = FormResult::Answered(answer);
     let room = MOST_BYTES.saturating_sub(show(&result, &Charts::default()).len());
-    Ok(show(&result, &charts(answered, is_whole, room)?))
+    show(&result, &charts(answered, is_whole, room))
 }
 
-fn answer(answered: &Answered) -> Result<Answer, Overflow> {
+fn answer(answered: &Answered) -> Answer {
     let columns = answered.merged.columns();
     let (mut rows, mut count) = (Vec::new(), 0);
     answered.merged.each_leaf(|leaf| {
@@ -146,7 +152,7 @@ fn answer(answered: &Answered) -> Result<Answer, Overflow> {
             };
             rows.push(columns.iter().map(key).chain([leaf.value.to_string()]).collect());
         }
-    })?;
+    });
     if count > MOST_ROWS {
         rows.truncate(FEW_ROWS);
     }
@@ -155,20 +161,25 @@ fn answer(answered: &Answered) -> Result<Answer, Overflow> {
         ms: finished.effort.time.as_millis().to_string(),
         ..call(&finished.call)
     });
-    Ok(Answer {
+    Answer {
         columns: columns.iter().map(|level| table::column(*level)).chain(["value"]).collect(),
         more: count - rows.len(),
         rows,
-        report: report(calls, &answered.missing),
-    })
+        report: report(calls, &answered.missing, &answered.notes),
+    }
 }
 
-fn report(calls: impl ExactSizeIterator<Item = Call>, missing: &[Missing]) -> Report {
+fn report(
+    calls: impl ExactSizeIterator<Item = Call>,
+    missing: &[Missing],
+    notes: &[String],
+) -> Report {
     Report {
         more_calls: calls.len().saturating_sub(MOST_CALLS),
         calls: calls.take(MOST_CALLS).collect(),
         missing: missing.iter().take(MOST_MISSING).map(missing_posts).collect(),
         more_missing: missing.len().saturating_sub(MOST_MISSING),
+        notes: notes.iter().map(|note| sentence(note)).collect(),
     }
 }
 
@@ -207,15 +218,16 @@ fn explain(reason: Reason) -> &'static str {
         Reason::UnsupportedAge => "Too old for these metrics",
         Reason::Quota => "The app's quota at X is used up",
         Reason::Deadline => "Not ready before the deadline",
+        Reason::HourChanged => "Counted over other hours, since a new hour had begun",
         Reason::UpstreamError => "X returned an unexpected response",
     }
 }
 
-fn csv_download(answered: Answered) -> Result<Response, Problem> {
-    let mut response = engagement::whole(answered, engagement::CSV, false)?;
+fn csv_download(answered: Answered) -> Response {
+    let mut response = engagement::whole(answered, engagement::CSV, false);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(engagement::CSV));
     let name = "attachment; filename=\"engagement.csv\"";
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static(name));
-    Ok(response)
+    response
 }

@@ -90,6 +90,8 @@ pub struct Report {
     pub missing: Vec<MissingPosts>,
     /// Reasons that are not shown.
     pub more_missing: usize,
+    /// What of the question was read otherwise than it was written, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// A call that was or would be made.
