@@ -70,6 +70,8 @@ fn options(settings: &config::Database) -> Result<SqliteConnectOptions, Error> {
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(settings.wait)
+        // Pages that each connection may keep, in KiB: the system keeps the file's pages once for all of them.
+        .pragma("cache_size", "-512")
         .disable_statement_logging())
 }
 
