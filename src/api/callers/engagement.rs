@@ -35,8 +35,8 @@ pub(crate) const COMPLETE: HeaderName = HeaderName::from_static("countersign-com
 const REPORT: &str = "countersign";
 const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
 const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
-/// Bytes for each post of a question: its id and owner, with punctuation.
-const BYTES_OF_POST: usize = 96;
+/// Bytes for each post of a question: its URL as people copy it, twice if an owner is named, with punctuation.
+const BYTES_OF_POST: usize = 224;
 /// Bytes for the rest of a question.
 const BYTES_OF_REST: usize = 64 * 1024;
 
