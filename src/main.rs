@@ -13,7 +13,9 @@ fn main() -> ExitCode {
     match cli::run(Command::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "countersign: {}", failure.text());
+            if !failure.is_logged {
+                let _ = writeln!(std::io::stderr(), "countersign: {}", failure.text());
+            }
             ExitCode::from(failure.code)
         }
     }

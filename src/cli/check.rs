@@ -8,30 +8,33 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::cli::assemble::{self, Deployment};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{self, Failure};
 use crate::cli::output;
 use crate::cli::serve::reachable;
+use crate::config::Config;
 use crate::gateway::BearerSource;
+use crate::store::Store;
 use crate::vault::Vault;
 
 const CLOCK_WARNING_SECONDS: i64 = 30;
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Checks all that a deployment needs, as far as failures allow, and prints a line for each check.
+/// Checks all that a deployment needs, as far as failures allow, and prints a line for each check. It leaves nothing
+/// behind: a database that does not exist is not created.
 pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
     let mut report = Report::default();
     let config = match assemble::settings(path) {
         Ok(config) => config,
         Err(failure) => {
-            report.fail("config", &failure.text());
-            return Err(Failure::general(anyhow!(
+            report.fail_by("config", &failure);
+            return Err(Failure::config(anyhow!(
                 "nothing else was checked; fix the settings first"
             )));
         }
     };
     report.pass("config", &output::count(config.apps.len(), "app", "apps"));
     config.warnings.iter().for_each(|warning| Report::warn("files", warning));
-    let ring = Vault::new(&config.vault);
+    let ring = Vault::new(&config.vault).map_err(Failure::from);
     match &ring {
         Ok(vault) => report.pass(
             "vault ring",
@@ -41,30 +44,37 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
                 vault.active_id()
             ),
         ),
-        Err(error) => report.fail("vault ring", &error.to_string()),
+        Err(failure) => report.fail_by("vault ring", failure),
     }
-    match assemble::connect(&config).await {
-        Err(failure) => report.fail("database", &failure.text()),
+    match Store::connect_existing(&config.database).await.map_err(failure::of_store) {
+        Err(failure) => report.fail_by("database", &failure),
         Ok(store) => {
             report.pass("database", store.kind());
-            match (store.check_schema().await, ring) {
-                (Err(error), _) => report.fail("schema", &error.to_string()),
-                (Ok(()), Err(_)) => report.pass("schema", "up to date"),
-                (Ok(()), Ok(vault)) => {
-                    report.pass("schema", "up to date");
-                    check_deployment(&mut report, &Deployment::new(config, store, vault)?).await;
-                }
-            }
+            let checked = check_store(&mut report, config, store.clone(), ring.ok()).await;
+            // SQLite's last connection removes the files beside the database.
+            store.close().await;
+            checked?;
         }
     }
-    match report.failed {
-        0 => {
-            output::line(&format!("all {} checks passed", report.passed));
-            Ok(())
-        }
-        1 => Err(Failure::general(anyhow!("1 check failed"))),
-        count => Err(Failure::general(anyhow!("{count} checks failed"))),
+    report.result()
+}
+
+/// Checks the schema and, if there is a ring, all that takes a gateway.
+async fn check_store(
+    report: &mut Report,
+    config: Config,
+    store: Store,
+    ring: Option<Vault>,
+) -> Result<(), Failure> {
+    if let Err(error) = store.check_schema().await {
+        report.fail_by("schema", &failure::of_store(error));
+        return Ok(());
     }
+    report.pass("schema", "up to date");
+    if let Some(vault) = ring {
+        check_deployment(report, &Deployment::new(config, store, vault)?).await;
+    }
+    Ok(())
 }
 
 /// Succeeds if the gateway that runs with these settings is ready.
@@ -96,6 +106,8 @@ pub(super) async fn health(path: Option<&Path>) -> Result<(), Failure> {
 struct Report {
     passed: usize,
     failed: usize,
+    /// Whether settings are at fault.
+    is_misconfigured: bool,
 }
 
 impl Report {
@@ -114,9 +126,26 @@ impl Report {
         output::line(&format!("-     {what}: {detail}"));
     }
 
+    fn fail_by(&mut self, what: &str, failure: &Failure) {
+        self.is_misconfigured |= failure.is_config();
+        self.fail(what, &failure.text());
+    }
+
     fn fail(&mut self, what: &str, detail: &str) {
         self.failed += 1;
         output::line(&format!("FAIL  {what}: {detail}"));
+    }
+
+    fn result(&self) -> Result<(), Failure> {
+        let error = match self.failed {
+            0 => {
+                output::line(&format!("all {} checks passed", self.passed));
+                return Ok(());
+            }
+            1 => anyhow!("1 check failed"),
+            count => anyhow!("{count} checks failed"),
+        };
+        Err(if self.is_misconfigured { Failure::config(error) } else { Failure::general(error) })
     }
 }
 
@@ -135,13 +164,13 @@ async fn check_deployment(report: &mut Report, deployment: &Deployment) {
         Ok(status) => {
             report.fail("vault", &format!("cannot open {}", status.unopened.join(", ")));
         }
-        Err(error) => report.fail("vault", &Failure::general(error).text()),
+        Err(error) => report.fail_by("vault", &Failure::general(error)),
     }
     let apps: Vec<(String, BearerSource)> =
         deployment.gateway.apps().map(|(name, source)| (name.to_owned(), source)).collect();
     if apps.is_empty() {
-        report
-            .fail("apps", "no app is configured; set apps.<name>.consumer_key and consumer_secret");
+        let detail = "no app is configured; set apps.<name>.consumer_key and consumer_secret";
+        report.fail("apps", detail);
     }
     for (name, source) in apps {
         let what = format!("app {name}");
@@ -155,12 +184,13 @@ async fn check_deployment(report: &mut Report, deployment: &Deployment) {
         match deployment.gateway.verify_app(&name).await {
             Ok(None) => report.pass(&what, accepted),
             Ok(Some(fault)) => report.fail(&what, &fault.to_string()),
-            Err(error) => report.fail(&what, &Failure::general(error).text()),
+            Err(error) => report.fail_by(&what, &Failure::general(error)),
         }
     }
     match deployment.gateway.clock_offset() {
         Some(offset) if offset.abs() > CLOCK_WARNING_SECONDS => {
-            report.fail("clock", &format!("X's clock and this machine's differ by {offset} s"));
+            let detail = format!("X's clock and this machine's differ by {offset} s");
+            report.fail("clock", &detail);
         }
         Some(offset) => report.pass("clock", &format!("differs from X's by {offset} s")),
         None => Report::skip("clock", "not compared: X's responses had no Date header"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -23,8 +23,8 @@ use crate::cli::output;
 use crate::cli::serve::{background_work, bind, prepare, stop_on_signals, url};
 use crate::cli::tour::{self, CONNECTED, Card};
 use crate::cli::variables;
-use crate::config;
-use crate::gateway::{self, Import};
+use crate::config::{self, Config, parse_address};
+use crate::gateway::{self, CreatedLink, Import, NewLink};
 use crate::model::Secret;
 use crate::model::key::{Kind, Right, Role, Scopes};
 use crate::sandbox;
@@ -41,13 +41,13 @@ const RING_FILE: &str = "vault_keys";
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Address of the callers' listener
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8080", value_parser = parse_address)]
     listen: SocketAddr,
     /// Address of the operators' listener
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081", value_parser = parse_address)]
     admin_listen: SocketAddr,
     /// Address of the sandbox
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090", value_parser = parse_address)]
     sandbox_listen: SocketAddr,
     /// Folder for the database and its keys; created if missing, reused otherwise
     #[arg(long, value_name = "FOLDER", default_value = "countersign-demo")]
@@ -78,18 +78,20 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let sandbox = Sandbox::new(Settings::default(), assemble::clock());
     let world = sandbox.world();
     let settings = settings(&folder, &upstream, &callers, &world)?;
-    let config = config::parse(None, &settings, &|_| Err("a demo reads no files".to_owned()))?;
+    let config = config::parse(None, &settings, &|_| Err("a demo reads no files".to_owned()));
+    let config = config.map_err(|errors| blame(&errors, &folder))?;
     let _logs = telemetry::start_logs(&config.log);
     telemetry::log_panics();
     let metrics = telemetry::start_metrics();
-    let mut deployment = prepare(config).await?;
-    fit_connections(&mut deployment.config);
     let connected = connected(&world)?;
-    import(&deployment, &connected).await?;
-    let keys = keys(&deployment, &folder).await?;
+    let filled = fill(config, &folder, &connected).await;
+    let (mut deployment, keys, link) = filled.map_err(|failure| {
+        let folder = folder.display();
+        failure
+            .context(format!("cannot use the demo in {folder}; delete this folder to start anew"))
+    })?;
+    fit_connections(&mut deployment.config);
     use_sandbox_in_examples(connected[0]);
-    let link = gateway::NewLink { label: "a link to try".to_owned(), ..Default::default() };
-    let link = deployment.gateway.create_link(link, ACTOR).await?;
     let card = Card {
         gateway: url(&callers),
         admin: url(&operators),
@@ -131,6 +133,35 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Opens the folder's database and fills in what is missing: accounts, keys, and a link to try.
+async fn fill(
+    config: Config,
+    folder: &Path,
+    users: &[&WorldUser],
+) -> Result<(Deployment, Keys, CreatedLink), Failure> {
+    let deployment = prepare(config).await?;
+    import(&deployment, users).await?;
+    let keys = keys(&deployment, folder).await?;
+    let link = NewLink { label: "a link to try".to_owned(), ..NewLink::default() };
+    let link = deployment.gateway.create_link(link, ACTOR).await?;
+    Ok((deployment, keys, link))
+}
+
+/// What is wrong with what the demo made its settings of; nobody has set the settings themselves.
+fn blame(errors: &config::Errors, folder: &Path) -> Failure {
+    let ring = folder.join(RING_FILE).display().to_string();
+    let lines = errors.0.iter().map(|problem| match &*problem.key {
+        "vault.keys" | "vault.active" => {
+            format!("{ring}: {}; delete this folder to start anew", problem.detail)
+        }
+        "server.public_url" => {
+            "--listen: expected 127.0.0.1, [::1] or all addresses (0.0.0.0 or [::]): browsers connect accounts over plain http on this machine only".to_owned()
+        }
+        key => format!("{key}: {}", problem.detail),
+    });
+    Failure::config(anyhow!(lines.collect::<Vec<_>>().join("\n")))
+}
+
 /// Leaves the variables in their file, and prints the card.
 fn show(
     card: &Card,
@@ -140,7 +171,7 @@ fn show(
 ) -> Result<(), Failure> {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("countersign"));
     let variables = variables::text(card, settings, &program, assemble::now().date());
-    write_private(&folder.join(tour::VARIABLES), &variables).map_err(Failure::unavailable)?;
+    write_private(&folder.join(tour::VARIABLES), &variables)?;
     if arguments.json {
         output::json_line(card);
     } else {
@@ -212,26 +243,27 @@ fn escaped(path: &Path) -> String {
         .collect()
 }
 
-/// The text of a private file, which is created if it is missing.
+/// The text of a private file, which is created if it is missing, or empty since a demo was killed.
 fn read_or_create(path: &Path, create: impl FnOnce() -> String) -> Result<String, Failure> {
-    let failed = |error: std::io::Error| {
-        Failure::unavailable(anyhow!(error).context(format!("cannot use {}", path.display())))
-    };
     match fs::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Ok(text) if !text.trim().is_empty() => Ok(text),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(unusable(path, error)),
+        _ => {
             let text = create();
-            write_private(path, &text).map_err(failed)?;
+            write_private(path, &text)?;
             Ok(text)
         }
-        Err(error) => Err(failed(error)),
     }
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    writeln!(file, "{}", text.trim_end())
+fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    let written = file.and_then(|mut file| writeln!(file, "{}", text.trim_end()));
+    written.map_err(|error| unusable(path, error))
+}
+
+fn unusable(path: &Path, error: io::Error) -> Failure {
+    Failure::unavailable(anyhow!(error).context(format!("cannot use {}", path.display())))
 }
 
 /// The users whose tokens are imported into the gateway.
@@ -281,7 +313,7 @@ async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
         admin_key: create_key(deployment, Role::Owner).await?,
     };
     let text = serde_json::to_string(&keys).map_err(Failure::general)?;
-    write_private(&path, &text).map_err(Failure::unavailable)?;
+    write_private(&path, &text)?;
     Ok(keys)
 }
 

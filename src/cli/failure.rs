@@ -13,10 +13,11 @@ const INCOMPLETE: u8 = 3;
 const UNAVAILABLE: u8 = 69;
 const CONFIG: u8 = 78;
 
-/// The error that `main` prints, and the code that it exits with.
+/// The error that `main` prints unless it is logged, and the code that it exits with.
 pub struct Failure {
     pub error: anyhow::Error,
     pub code: u8,
+    pub is_logged: bool,
 }
 
 impl Failure {
@@ -28,21 +29,35 @@ impl Failure {
     }
 
     pub(super) fn general(error: impl Into<anyhow::Error>) -> Failure {
-        Failure { error: error.into(), code: GENERAL }
+        Failure::with_code(error, GENERAL)
     }
 
     /// A failure after an incomplete result was printed.
     pub(super) fn incomplete(error: impl Into<anyhow::Error>) -> Failure {
-        Failure { error: error.into(), code: INCOMPLETE }
+        Failure::with_code(error, INCOMPLETE)
     }
 
     /// A failure because something is unavailable for now: a port, the database.
     pub(super) fn unavailable(error: impl Into<anyhow::Error>) -> Failure {
-        Failure { error: error.into(), code: UNAVAILABLE }
+        Failure::with_code(error, UNAVAILABLE)
     }
 
     pub(super) fn config(error: impl Into<anyhow::Error>) -> Failure {
-        Failure { error: error.into(), code: CONFIG }
+        Failure::with_code(error, CONFIG)
+    }
+
+    /// The same failure, in a wider context.
+    pub(super) fn context(self, context: String) -> Failure {
+        Failure { error: self.error.context(context), ..self }
+    }
+
+    /// Whether the settings are at fault.
+    pub(super) fn is_config(&self) -> bool {
+        self.code == CONFIG
+    }
+
+    fn with_code(error: impl Into<anyhow::Error>, code: u8) -> Failure {
+        Failure { error: error.into(), code, is_logged: false }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::assemble;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::serve::{bind, stop_on_signals, url};
-use crate::config::{Log, LogFormat, LogLevel};
+use crate::config::{Log, LogFormat, LogLevel, parse_address};
 use crate::sandbox::serve;
 use crate::sandbox::{Sandbox, Settings, Switches};
 use crate::server::Life;
@@ -20,7 +20,7 @@ use crate::telemetry;
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Address to listen on
-    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090")]
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090", value_parser = parse_address)]
     listen: SocketAddr,
     /// Seed of the invented data: the same seed gives the same users, tokens and numbers
     #[arg(long, value_name = "NUMBER", default_value_t = Settings::default().seed)]

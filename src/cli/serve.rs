@@ -9,13 +9,13 @@ use clap::Args;
 use rustix::system::uname;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::cli::assemble::{self, Deployment};
 use crate::cli::failure::{self, Failure};
 use crate::cli::open_files::fit_connections;
 use crate::cli::reload::follow_settings;
-use crate::config::Config;
+use crate::config::{Config, LogFormat, load_log, parse_address};
 use crate::gateway::Gateway;
 use crate::server;
 use crate::server::{Life, Listener};
@@ -28,19 +28,31 @@ const BACKLOG: u32 = 4096;
 #[derive(Args)]
 pub(super) struct Arguments {
     /// Address of the callers' listener; overrides `server.listen`
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_address)]
     listen: Option<SocketAddr>,
     /// Address of the operators' listener; overrides `admin.listen`
-    #[arg(long, value_name = "IP:PORT")]
+    #[arg(long, value_name = "IP:PORT", value_parser = parse_address)]
     admin_listen: Option<SocketAddr>,
 }
 
 pub(super) fn run(path: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
-    let mut config = assemble::settings_with_ring(path)?;
+    let config = assemble::settings_with_ring(path);
+    let log = config.as_ref().map_or_else(|_| load_log(path), |config| config.log.clone());
+    let _logs = telemetry::start_logs(&log);
+    telemetry::log_panics();
+    let served = config.and_then(|config| start(config, path, arguments));
+    served.map_err(|failure| if log.format == LogFormat::Json { logged(failure) } else { failure })
+}
+
+/// The failure as a line of the log, for whoever reads that line by line as JSON.
+fn logged(failure: Failure) -> Failure {
+    error!(error = failure.text(), exit_code = failure.code, "serve failed");
+    Failure { is_logged: true, ..failure }
+}
+
+fn start(mut config: Config, path: Option<&Path>, arguments: &Arguments) -> Result<(), Failure> {
     config.server.listen = arguments.listen.unwrap_or(config.server.listen);
     config.admin.listen = arguments.admin_listen.unwrap_or(config.admin.listen);
-    let _logs = telemetry::start_logs(&config.log);
-    telemetry::log_panics();
     config.warnings.iter().for_each(|warning| warn!("{warning}"));
     let path = path.map(Path::to_owned);
     assemble::runtime(config.server.workers)?.block_on(serve(config, path))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::config::variables::trimmed;
 use crate::config::{Client, Errors, Problem, form};
 use crate::model::Secret;
 use crate::model::key::{Kind, Presented};
@@ -51,9 +52,9 @@ fn read_key(
             let detail = format!("expected either this or {KEY}, not both");
             return Err(in_environment(KEY_FILE, &detail));
         }
-        (Some(text), None) => (KEY, Secret::from(text.trim())),
+        (Some(text), None) => (KEY, Secret::from(text)),
         (None, Some(path)) => match read(Path::new(path)) {
-            Ok(text) => (KEY_FILE, Secret::from(Secret::new(text).expose().trim())),
+            Ok(text) => (KEY_FILE, Secret::from(trimmed(Secret::new(text).expose()))),
             Err(detail) => {
                 return Err(in_environment(KEY_FILE, &format!("the file {detail}")));
             }
@@ -79,9 +80,9 @@ fn read_key(
     }
 }
 
-/// The value of a variable; an empty one counts as unset.
+/// The value of a variable; an empty one counts as not set.
 fn set<'a>(environment: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
-    environment.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    environment.get(name).map(|text| trimmed(text)).filter(|text| !text.is_empty())
 }
 
 fn problem(key: &str, origin: &str, detail: &str) -> Problem {
@@ -101,7 +102,7 @@ mod tests {
     fn parse(url: Option<&str>, set: &[(&str, &str)]) -> Result<Client, String> {
         let environment = set.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         let read = |path: &Path| match path.to_str() {
-            Some("good") => Ok(format!("{}\n", key(Kind::Caller))),
+            Some("good") => Ok(format!("\u{feff}{}\r\n", key(Kind::Caller))),
             _ => Err("cannot be read: it is not there".to_owned()),
         };
         parse_client(url, &environment.collect(), &read).map_err(|errors| errors.to_string())
@@ -112,7 +113,10 @@ mod tests {
         let key = key(Kind::Caller);
         let client = parse(None, &[(KEY, &key)]).ok().unwrap();
         assert_eq!((&*client.url, client.key.expose()), (DEFAULT_URL, &*key));
-        let client = parse(None, &[(KEY_FILE, "good"), (KEY, ""), (URL, "https://Gate:443/")]);
+        let client = parse(
+            None,
+            &[(KEY_FILE, "good\n"), (KEY, "\n"), (URL, "\u{feff}https://Gate:443/\r\n")],
+        );
         let client = client.ok().unwrap();
         assert_eq!((&*client.url, client.key.expose()), ("https://gate", &*key));
         let client = parse(Some("http://b:1"), &[(KEY, &key), (URL, "nonsense")]).ok().unwrap();

@@ -8,7 +8,8 @@ use std::path::Path;
 
 use rustix::process::geteuid;
 
-use crate::config::layer::{Layer, Setting, is_secret};
+use crate::config::layer::{Layer, Setting};
+use crate::config::names::is_secret;
 use crate::model::Secret;
 
 const GROUP_READ: u32 = 0o040;

@@ -14,9 +14,17 @@ pub struct Form<T> {
     pub parse: fn(&str) -> Option<T>,
 }
 
+/// A port alone and `localhost` are this machine's: nobody opens a listener to others by leaving its address out.
 pub const ADDRESS: Form<SocketAddr> = Form {
-    expected: "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080",
-    parse: |text| text.parse().ok(),
+    expected: "an IP address and a port, such as 127.0.0.1:8080 or [::]:8080; a port alone and localhost mean 127.0.0.1",
+    parse: |text| match text.rsplit_once(':').unwrap_or(("localhost", text)) {
+        (host, port) if host.eq_ignore_ascii_case("localhost") => {
+            let is_number = port.bytes().all(|c| c.is_ascii_digit());
+            let port = port.parse::<u16>().ok().filter(|_| is_number)?;
+            Some((Ipv4Addr::LOCALHOST, port).into())
+        }
+        _ => text.parse().ok(),
+    },
 };
 
 pub const WORKERS: Form<usize> =
@@ -175,6 +183,11 @@ pub const LOG_LEVEL: Form<LogLevel> = Form {
         _ => None,
     },
 };
+
+/// Reads an address to listen on, as settings have it.
+pub fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    (ADDRESS.parse)(text.trim()).ok_or_else(|| format!("expected {}", ADDRESS.expected))
+}
 
 /// Whether `text` can name a vault key: 8 of `a-z` and `0-9`.
 pub fn is_key_id(text: &str) -> bool {

@@ -6,27 +6,8 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use crate::config::Problem;
-use crate::model::{Secret, app};
-
-/// Keys that the defaults leave out, with `<name>` for the name of an app.
-const WITHOUT_DEFAULT: &[&str] = &[
-    "apps.<name>.account_limit",
-    "apps.<name>.app_only",
-    "apps.<name>.bearer_token",
-    "apps.<name>.consumer_key",
-    "apps.<name>.consumer_secret",
-    "apps.<name>.lookup",
-    "apps.<name>.over_limit",
-];
-
-/// Keys that may also name a file, with `_file` after them.
-const SECRETS: &[&str] = &[
-    "apps.<name>.bearer_token",
-    "apps.<name>.consumer_key",
-    "apps.<name>.consumer_secret",
-    "database.url",
-    "vault.keys",
-];
+use crate::config::names::{is_known, is_secret, unknown};
+use crate::model::Secret;
 
 /// Keys whose values are lists, which become one line for each entry.
 const LISTS: &[&str] = &[
@@ -69,16 +50,6 @@ pub fn from_toml(origin: &str, text: &str, problems: &mut Vec<Problem>) -> Optio
     Some(layer)
 }
 
-/// The settings in the variables `COUNTERSIGN__SECTION__KEY`.
-pub fn from_environment(environment: &BTreeMap<String, String>) -> Layer {
-    let setting = |(name, text): (&String, &String)| {
-        let key = name.to_ascii_lowercase().strip_prefix("countersign__")?.replace("__", ".");
-        let text = Secret::new(text.clone());
-        Some((key.clone(), Setting { key, origin: name.clone(), text }))
-    };
-    environment.iter().filter_map(setting).collect()
-}
-
 /// Lays `upper` over `lower`. A secret and its file share the secret's place, so that either form replaces the other.
 pub fn lay_over(lower: &mut Layer, upper: Layer, defaults: &Layer, problems: &mut Vec<Problem>) {
     let both: Vec<String> =
@@ -91,19 +62,9 @@ pub fn lay_over(lower: &mut Layer, upper: Layer, defaults: &Layer, problems: &mu
         } else if secret.is_some() || is_known(&key, defaults) {
             lower.insert(place.to_owned(), setting);
         } else {
-            problems.push(setting.problem(unknown(&key, defaults)));
+            problems.push(setting.problem(unknown(&key, &setting.origin, defaults)));
         }
     }
-}
-
-/// Whether this key may also name a file.
-pub fn is_secret(key: &str) -> bool {
-    SECRETS.contains(&&*pattern(key))
-}
-
-/// The app and the field that this key sets.
-pub fn app_field(key: &str) -> Option<(&str, &str)> {
-    key.strip_prefix("apps.")?.rsplit_once('.')
 }
 
 /// Where a parse error is. The parser's own message quotes the line, which may hold a secret.
@@ -147,34 +108,5 @@ fn plain(value: Value) -> String {
     match value {
         Value::String(text) => text,
         other => other.to_string(),
-    }
-}
-
-/// The key with `<name>` for the app's name.
-fn pattern(key: &str) -> String {
-    match app_field(key) {
-        Some((_, field)) => format!("apps.<name>.{field}"),
-        None => key.to_owned(),
-    }
-}
-
-fn is_known(key: &str, defaults: &Layer) -> bool {
-    defaults.contains_key(key) || WITHOUT_DEFAULT.contains(&&*pattern(key))
-}
-
-fn unknown(key: &str, defaults: &Layer) -> String {
-    let section = format!("{key}.");
-    if key == "apps" || defaults.keys().any(|key| key.starts_with(&section)) {
-        return "expected a section, not a value".to_owned();
-    }
-    let name = app_field(key).map(|(name, _)| name).filter(|name| app::is_name(name));
-    let name = name.unwrap_or("<name>");
-    let without = WITHOUT_DEFAULT.iter().map(|pattern| pattern.replacen("<name>", name, 1));
-    let files = SECRETS.iter().map(|pattern| pattern.replacen("<name>", name, 1) + "_file");
-    let known = defaults.keys().cloned().chain(without).chain(files);
-    let nearest = known.map(|known| (strsim::levenshtein(key, &known), known)).min();
-    match nearest.filter(|(distance, _)| *distance <= 3) {
-        Some((_, nearest)) => format!("unknown setting; did you mean {nearest}?"),
-        None => "unknown setting; `countersign config` lists them all".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! Settings as data: what `config/default.toml` documents, in its final types. Each module receives its own section.
 //!
-//! Text becomes layers (`layer`), a layer's values are read by key (`reader`) in their forms (`form`), and `section`
-//! maps keys to fields. `load` ties it together. A client of a gateway needs only two settings: `client`.
+//! Text becomes layers (`layer`, `variables`), a layer's values are read by key (`reader`) in their forms (`form`), and
+//! `section` maps keys to fields. `load` ties it together. A client of a gateway needs only two settings: `client`.
 
 mod client;
 mod files;
@@ -9,10 +9,12 @@ mod form;
 mod hosts;
 mod layer;
 mod load;
+mod names;
 mod problem;
 mod proxies;
 mod reader;
 mod section;
+mod variables;
 mod vault;
 
 use std::collections::BTreeMap;
@@ -23,9 +25,9 @@ use std::time::Duration;
 use crate::model::{App, Secret};
 
 pub use crate::config::client::parse_client;
-pub use crate::config::form::is_key_id;
+pub use crate::config::form::{is_key_id, parse_address};
 pub use crate::config::hosts::{HOSTS, Hosts};
-pub use crate::config::load::{describe, load, load_client, parse};
+pub use crate::config::load::{describe, load, load_client, load_log, parse};
 pub use crate::config::problem::{Errors, Problem};
 pub use crate::config::proxies::Proxies;
 

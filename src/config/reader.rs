@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::files::Text;
 use crate::config::form::Form;
 use crate::config::layer::{Layer, Setting};
+use crate::config::variables::trimmed;
 use crate::config::{Problem, Ring};
 use crate::model::Secret;
 
@@ -44,18 +45,18 @@ impl<'a> Reader<'a> {
         value
     }
 
-    /// The text of `key`, read from a file if it names one.
+    /// The text of `key`, read from a file if it names one, without what is around it.
     pub fn text(&mut self, key: &str) -> Option<(&'a Setting, Secret)> {
         let setting = self.setting(key)?;
         if setting.key == key {
-            return Some((setting, setting.text.clone()));
+            return Some((setting, trimmed(setting.text.expose()).into()));
         }
-        let path = Path::new(setting.text.expose());
+        let path = Path::new(trimmed(setting.text.expose()));
         self.files.push(path.to_owned());
         match (self.read)(&setting.key, path) {
             Ok(Text { text, warning }) => {
                 self.warnings.extend(warning);
-                Some((setting, Secret::new(text).expose().trim().into()))
+                Some((setting, trimmed(Secret::new(text).expose()).into()))
             }
             Err(detail) => {
                 self.problems.push(setting.problem(format!("the file {detail}")));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::config::form;
 use crate::config::hosts::HOSTS;
-use crate::config::layer::{Setting, app_field};
+use crate::config::layer::Setting;
+use crate::config::names::app_field;
 use crate::config::proxies::proxies;
 use crate::config::reader::Reader;
 use crate::config::{
@@ -15,13 +16,14 @@ use crate::model::{App, AppOnly, Secret};
 
 /// The whole configuration; settings that cannot be read are added to the reader's problems.
 pub fn config(reader: &mut Reader<'_>) -> Config {
+    let server = Server {
+        listen: reader.get("server.listen", &form::ADDRESS),
+        trusted_proxies: proxies(reader, "server.trusted_proxies"),
+        workers: reader.get("server.workers", &form::WORKERS),
+    };
     Config {
-        server: Server {
-            listen: reader.get("server.listen", &form::ADDRESS),
-            trusted_proxies: proxies(reader, "server.trusted_proxies"),
-            workers: reader.get("server.workers", &form::WORKERS),
-        },
-        admin: admin(reader),
+        admin: admin(reader, &server),
+        server,
         database: database(reader),
         upstream: upstream(reader),
         connect: Connect {
@@ -36,21 +38,24 @@ pub fn config(reader: &mut Reader<'_>) -> Config {
         apps: apps(reader),
         vault: vault::ring(reader),
         limits: limits(reader),
-        log: Log {
-            format: reader.get("log.format", &form::LOG_FORMAT),
-            level: reader.get("log.level", &form::LOG_LEVEL),
-        },
+        log: log(reader),
         files: Vec::new(),
         warnings: Vec::new(),
     }
 }
 
-fn admin(reader: &mut Reader<'_>) -> Admin {
+pub fn log(reader: &mut Reader<'_>) -> Log {
+    Log {
+        format: reader.get("log.format", &form::LOG_FORMAT),
+        level: reader.get("log.level", &form::LOG_LEVEL),
+    }
+}
+
+fn admin(reader: &mut Reader<'_>, callers: &Server) -> Admin {
     let listen = reader.get("admin.listen", &form::ADDRESS);
-    let callers =
-        reader.setting("server.listen").and_then(|setting| setting.text.expose().parse().ok());
+    let is_taken = callers.listen == listen && !reader.is_wrong("server.listen");
     // Port 0 requests any free port, so two such addresses differ.
-    if callers == Some(listen) && listen.port() != 0 {
+    if is_taken && listen.port() != 0 {
         reader.refuse("admin.listen", "expected a different address than server.listen");
     }
     Admin {

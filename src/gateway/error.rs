@@ -11,6 +11,7 @@ use crate::gateway::call::credential::Refusal;
 use crate::gateway::question::plan::{Missing, Reason};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
+use crate::model::key::Kind;
 use crate::store;
 use crate::upstream;
 use crate::vault;
@@ -24,6 +25,9 @@ pub enum Error {
     InvalidRequest(Vec<Detail>),
     #[error("the key is unknown, expired or revoked")]
     UnknownKey,
+    /// A key of this kind at the listener for the other one, by its prefix alone: it may not even exist.
+    #[error("{}", of_other_kind(*presented))]
+    WrongKind { presented: Kind },
     /// Too many wrong guesses; keys that are known to exist are still checked.
     #[error(
         "too many wrong keys or links from this address; wait a minute before trying another unknown one"
@@ -95,6 +99,17 @@ pub enum Error {
     StoreUnavailable(#[source] Source),
     #[error("an internal error occurred in the gateway")]
     Internal(#[source] Source),
+}
+
+fn of_other_kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Admin => {
+            "this is an admin key (csa_…), which is for the operators' listener; send a caller's key (csk_…) here"
+        }
+        Kind::Caller => {
+            "this is a caller's key (csk_…), which is for the callers' listener; send an admin key (csa_…) here"
+        }
+    }
 }
 
 fn accounts_a_month(count: u64) -> String {

@@ -43,7 +43,7 @@ pub use crate::gateway::app::reconnects::Reconnect;
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::call::check::{Problems, read_time};
 pub use crate::gateway::call::forward::{CallTrace, RelayRequest};
-pub use crate::gateway::call::json::{aside as read_aside, explain as explain_json};
+pub use crate::gateway::call::json::{aside as read_aside, explain as explain_json, without_mark};
 pub use crate::gateway::call::recent::{CallNames, CallWithOthers, KeyNames};
 pub use crate::gateway::error::{Detail, Error, Location};
 pub use crate::gateway::health::{Degraded, Health};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::model::Endpoint;
+use crate::model::suggestion::nearest;
 
 /// An engagement type as the upstream names it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -28,6 +29,31 @@ pub enum Metric {
     /// The name of `media_engagements` before 2017-10-09; old clients still send it.
     MediaClicks,
 }
+
+/// What X calls metrics elsewhere, in the singular: on its pages, in its API's version 1.1 (`favorite_count`) and in
+/// version 2 (`like_count` on posts, `likes` in analytics; reference 8).
+const ELSEWHERE: [(&str, Metric); 20] = [
+    ("comment", Metric::Replies),
+    ("detail_click", Metric::DetailExpands),
+    ("favorite_count", Metric::Favorites),
+    ("follow", Metric::UserFollows),
+    ("impression_count", Metric::Impressions),
+    ("like", Metric::Favorites),
+    ("like_count", Metric::Favorites),
+    ("link_click", Metric::UrlClicks),
+    ("profile_click", Metric::UserProfileClicks),
+    ("profile_visit", Metric::UserProfileClicks),
+    ("quote", Metric::QuoteTweets),
+    ("quote_count", Metric::QuoteTweets),
+    ("reply_count", Metric::Replies),
+    ("repost", Metric::Retweets),
+    ("repost_count", Metric::Retweets),
+    ("retweet_count", Metric::Retweets),
+    ("url_link_click", Metric::UrlClicks),
+    ("view", Metric::Impressions),
+    ("view_count", Metric::VideoViews),
+    ("video_view_count", Metric::VideoViews),
+];
 
 impl Metric {
     pub const ALL: [Metric; 19] = [
@@ -132,6 +158,17 @@ impl Metric {
         })
     }
 
+    /// The metric that was probably meant by a name that is none: one of X's other names, or a misspelt one.
+    pub fn meant_by(name: &str) -> Option<Metric> {
+        let name = name.trim().to_ascii_lowercase().replace(['-', ' '], "_");
+        let singular = name.strip_suffix('s').unwrap_or(&name);
+        let elsewhere = ELSEWHERE.iter().find(|(known, _)| *known == singular);
+        elsewhere.map(|(_, metric)| *metric).or_else(|| {
+            let nearest = nearest(&name, Metric::ALL.map(Metric::name))?;
+            Metric::from_name(nearest)
+        })
+    }
+
     /// Whether the endpoint serves this metric.
     pub const fn is_served_by(self, endpoint: Endpoint) -> bool {
         match (self, endpoint) {
@@ -185,5 +222,36 @@ mod tests {
             assert_eq!(Metric::from_name(metric.name()), Some(metric));
         }
         assert_eq!(Metric::from_name("likes"), None);
+    }
+
+    #[test]
+    fn other_names_and_typos_are_understood() {
+        for (name, meant) in [
+            ("likes", "favorites"),
+            ("Like", "favorites"),
+            ("favourites", "favorites"),
+            ("like_count", "favorites"),
+            ("retweet_count", "retweets"),
+            ("Quote Tweets", "quote_tweets"),
+            ("quotes", "quote_tweets"),
+            ("link_clicks", "url_clicks"),
+            ("url_click", "url_clicks"),
+            ("profile_clicks", "user_profile_clicks"),
+            ("video_view", "video_views"),
+            ("view_count", "video_views"),
+            ("views", "impressions"),
+            ("impresions", "impressions"),
+            ("follows", "user_follows"),
+        ] {
+            assert_eq!(Metric::meant_by(name).map(Metric::name), Some(meant), "{name}");
+        }
+        // Version 2 counts more than this API does.
+        for name in ["bookmarks", "shares", "saves", "unfollows", "unlikes", "", "something else"] {
+            assert_eq!(Metric::meant_by(name), None, "{name}");
+        }
+        for (name, metric) in ELSEWHERE {
+            assert_eq!(Metric::from_name(name), None, "{name}");
+            assert_eq!(Metric::meant_by(&format!("{name}s")), Some(metric));
+        }
     }
 }

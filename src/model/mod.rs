@@ -14,6 +14,7 @@ pub mod key;
 pub mod metric;
 pub mod post;
 pub mod secret;
+pub mod suggestion;
 pub mod usage;
 pub mod webhook;
 

@@ -43,6 +43,14 @@ impl Store {
         })
     }
 
+    /// The same, but a missing SQLite file is an error and stays missing.
+    pub async fn connect_existing(settings: &config::Database) -> Result<Store, Error> {
+        if settings.url.expose().starts_with("sqlite:") {
+            sqlite::require_file(settings)?;
+        }
+        Store::connect(settings).await
+    }
+
     async fn open(settings: &config::Database) -> Result<Store, Error> {
         let url = settings.url.expose();
         let pools = if url.starts_with("sqlite:") {

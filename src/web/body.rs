@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use crate::config::Limits;
-use crate::gateway::{Deadline, Detail, explain_json, read_aside};
+use crate::gateway::{Deadline, Detail, explain_json, read_aside, without_mark};
 use crate::web::problem::Problem;
 
 /// Refuses a body declared as anything but JSON. One without a type is taken for JSON; parsing it will tell.
@@ -47,7 +47,7 @@ pub(crate) fn require_type(
 
 /// Parses a JSON body, or explains in our own words what is wrong with it.
 pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(body: &Bytes) -> Result<T, Problem> {
-    read_aside(body, |body| serde_json::from_slice(body))
+    read_aside(body, |body| serde_json::from_slice(without_mark(body)))
         .await
         .map_err(|error| Problem::invalid(vec![Detail::at("", explain_json(&error))]))
 }

@@ -89,8 +89,10 @@ pub fn verified(verified: &Verified) -> serde_json::Value {
     }
 }
 
-/// Reads an import, one JSON object per line; empty lines are skipped. No problem repeats any of the input.
+/// Reads an import, one JSON object per line; a byte order mark and empty lines are skipped. No problem repeats any of
+/// the input.
 pub fn read_imports(text: &str) -> Result<Vec<Import>, Vec<Detail>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut imports = Vec::new();
     let problems = Problems::of_lines(|problems| {
         for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {

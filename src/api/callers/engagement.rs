@@ -35,8 +35,8 @@ const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
 /// What of the question was read otherwise than it was written.
 const NOTE: HeaderName = HeaderName::from_static("countersign-note");
 const DEADLINE: HeaderName = HeaderName::from_static("countersign-deadline");
-/// Bytes for each post of a question: its id and owner, with punctuation.
-const BYTES_OF_POST: usize = 96;
+/// Bytes for each post of a question: its URL as people copy it, twice if an owner is named, with punctuation.
+const BYTES_OF_POST: usize = 224;
 /// Bytes for the rest of a question.
 const BYTES_OF_REST: usize = 64 * 1024;
 

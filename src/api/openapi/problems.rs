@@ -113,11 +113,14 @@ pub(crate) fn of_everything() -> Vec<Sample> {
 
 pub(crate) fn of_keys(kind: Kind) -> Vec<Sample> {
     let missing = format!("missing_key_{}", kind.name());
+    let other = if kind == Kind::Caller { Kind::Admin } else { Kind::Caller };
+    let of_other_kind = format!("unknown_key_{}", other.name());
     let detail = "is not the key in Authorization; send only one of them";
     let mut samples = of_names(kind);
     samples.extend([
         Sample::called(&missing, Problem::missing_key(kind)),
         Error::UnknownKey.into(),
+        Sample::called(&of_other_kind, Error::WrongKind { presented: other }.into()),
         Error::TooManyGuesses.into(),
         invalid("header", Detail::in_header("X-Api-Key", detail)),
         Error::StoreUnavailable("away".into()).into(),

@@ -16,7 +16,7 @@ use crate::wire::question::{
 use crate::wire::schema;
 use crate::wire::schema::{
     AccountRef, Called, Credentials, DeliveryState, Duration, EngagementType, EventType,
-    MissingReason, Outcome, PostId, Role, State, Time, Url, UserId, one_of, text,
+    MissingReason, Outcome, PostId, PostRef, Role, State, Time, Url, UserId, one_of, text,
 };
 use crate::wire::usage::UsageLine;
 
@@ -31,7 +31,7 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
     add!(whole; Report Plan Cost Saved MadeCall Went CallToMake Asks Missing MissingWindow);
     add!(as_is; UsageLine Outcome);
     add!(as_is; State schema::Endpoint Called EngagementType Credentials Role MissingReason EventType DeliveryState);
-    add!(as_is; UserId PostId Time Url Duration AccountRef);
+    add!(as_is; UserId PostId PostRef Time Url Duration AccountRef);
     all.insert("Numbers".to_owned(), numbers());
     all.insert("EngagementAnswer".to_owned(), engagement_answer(ObjectBuilder::new()));
     let report = ObjectBuilder::new().property("countersign", named("Report"));
@@ -104,9 +104,12 @@ fn question() -> RefOr<Schema> {
         .item(named("TimeRange"))
         .item(named("LastHours"))
         .item(ObjectBuilder::new().schema_type(Type::Null));
+    let posts = list("PostRef", 1).description(Some(
+        "The posts, by id or URL. Ids that are whole numbers are accepted as well.",
+    ));
     let owners = ObjectBuilder::new()
         .schema_type(or_null(Type::Object))
-        .description(Some("The posts' authors, if you know them: `{\"<post id>\": \"<user id>\"}`. Saves look-ups."))
+        .description(Some("The posts' authors, if you know them: `{\"<post>\": \"<user id>\"}`, with the posts as in `tweet_ids`. Saves look-ups."))
         .additional_properties(Some(named("UserId")));
     let accounts = list("AccountRef", 1).schema_type(or_null(Type::Array)).description(Some(
         "The only accounts whose tokens may be used; defaults to all that the key may use.",
@@ -116,7 +119,7 @@ fn question() -> RefOr<Schema> {
     );
     closed(
         ObjectBuilder::new()
-            .property("tweet_ids", post_ids())
+            .property("tweet_ids", posts)
             .required("tweet_ids")
             .property("engagement_types", list("EngagementType", 1))
             .required("engagement_types")

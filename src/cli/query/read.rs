@@ -10,7 +10,8 @@ use crate::cli::failure::Failure;
 use crate::cli::output::plain;
 use crate::cli::query::arguments::Arguments;
 use crate::client::{Grouping, Question, Window};
-use crate::model::{AccountRef, GroupBy, Metric};
+use crate::model::suggestion::nearest;
+use crate::model::{AccountRef, GroupBy, Metric, post};
 
 const SHOWN_MISTAKES: usize = 10;
 /// Too short to reveal a key that somebody has pasted in the wrong place.
@@ -62,7 +63,7 @@ fn tweet_ids(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
                         .map_or(String::new(), |place| format!("{place}, line {number}: "));
                     format!("--tweets: {place}{} is neither a post id nor a post URL", quoted(item))
                 };
-                match tweet_id(item) {
+                match post::id_in(item) {
                     Some(id) => ids.push(id.to_owned()),
                     None => mistakes.push(mistake()),
                 }
@@ -98,33 +99,14 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-/// The id of `20` or of `https://x.com/jack/status/20?s=46`.
-fn tweet_id(text: &str) -> Option<&str> {
-    let is_id =
-        |text: &str| (1..=19).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_digit());
-    if is_id(text) {
-        return Some(text);
-    }
-    let rest =
-        text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
-    let (host, path) = rest.split_once('/')?;
-    let host = host.to_ascii_lowercase();
-    let is_x = ["x.com", "twitter.com"].iter().any(|domain| {
-        host.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.'))
-    });
-    let (_, after) = path.split_once("status/").or_else(|| path.split_once("statuses/"))?;
-    let id = after.split(['/', '?', '#']).next()?;
-    (is_x && is_id(id)).then_some(id)
-}
-
 fn metrics(given: &[String], mistakes: &mut Vec<String>) -> Vec<Metric> {
     let (mut metrics, before) = (Vec::new(), mistakes.len());
     for name in given.iter().flat_map(|text| items(text)) {
         if let Some(metric) = Metric::from_name(name) {
             metrics.push(metric);
         } else {
-            let known = Metric::ALL.map(Metric::name);
-            let hint = hint(name, &known);
+            let meant = Metric::meant_by(name).map(Metric::name);
+            let hint = hint(meant, &Metric::ALL.map(Metric::name));
             mistakes.push(format!("--metrics: {} is not an engagement type; {hint}", quoted(name)));
         }
     }
@@ -173,7 +155,8 @@ fn groupings(given: &[String], mistakes: &mut Vec<String>) -> Vec<Grouping> {
 fn level(text: &str, mistakes: &mut Vec<String>) -> Option<GroupBy> {
     let level = GroupBy::from_name(text);
     if level.is_none() {
-        let hint = hint(text, &GroupBy::ALL.map(GroupBy::name));
+        let known = GroupBy::ALL.map(GroupBy::name);
+        let hint = hint(nearest(text, known), &known);
         mistakes.push(format!("--group-by: {} is not a grouping level; {hint}", quoted(text)));
     }
     level
@@ -212,12 +195,9 @@ fn deadline(text: &str, mistakes: &mut Vec<String>) -> Option<Duration> {
 }
 
 /// The name that was probably meant, or all of them.
-fn hint(text: &str, known: &[&str]) -> String {
-    // X calls favorites so today.
-    let meant = if text == "likes" { "favorites" } else { text };
-    let nearest = known.iter().map(|name| (strsim::levenshtein(meant, name), name)).min();
-    match nearest.filter(|(distance, _)| *distance <= 3) {
-        Some((_, nearest)) => format!("did you mean {nearest}?"),
+fn hint(meant: Option<&str>, known: &[&str]) -> String {
+    match meant {
+        Some(meant) => format!("did you mean {meant}?"),
         None => format!("expected one of {}", known.join(", ")),
     }
 }
@@ -231,45 +211,6 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_post_is_named_by_its_id_or_its_url() {
-        for text in [
-            "20",
-            "https://x.com/jack/status/20",
-            "http://www.twitter.com/jack/status/20/",
-            "https://mobile.twitter.com/jack/statuses/20?s=46#m",
-            "x.com/i/web/status/20/photo/1",
-        ] {
-            assert_eq!(tweet_id(text), Some("20"), "{text}");
-        }
-        for text in [
-            "",
-            "x",
-            "-20",
-            "2e1",
-            "12345678901234567890",
-            "https://x.com/jack",
-            "https://x.com/jack/status/",
-            "https://x.com/jack/status/2x",
-            "https://notx.com/jack/status/20",
-            "https://x.com.evil.com/jack/status/20",
-            "status/20",
-        ] {
-            assert_eq!(tweet_id(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_typo_is_guessed() {
-        let known = Metric::ALL.map(Metric::name);
-        for (typo, meant) in
-            [("impresions", "impressions"), ("likes", "favorites"), ("url_click", "url_clicks")]
-        {
-            assert_eq!(hint(typo, &known), format!("did you mean {meant}?"));
-        }
-        assert!(hint("something else", &known).starts_with("expected one of impressions, "));
-    }
 
     #[test]
     fn a_grouping_without_a_name_is_named_by_its_levels() {

@@ -51,6 +51,11 @@ pub(in crate::gateway) fn read(body: &[u8]) -> Result<Node<'_>, String> {
     read.map_err(|error| explain(&error))
 }
 
+/// A body without the byte order mark with which some programs begin a text in UTF-8.
+pub fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body)
+}
+
 /// Runs `read` on a body: at once if it is small, otherwise on a blocking thread.
 pub async fn aside<T: Send + 'static>(
     body: &Bytes,

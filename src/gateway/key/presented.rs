@@ -37,8 +37,9 @@ impl Refused {
 
 impl Gateway {
     /// Checks the key presented from an address: its checksum without any look-up, then the cache, then the database.
-    /// The error does not tell unknown, expired, revoked and altered keys apart. An address with many wrong guesses
-    /// has to wait before keys that are not known to exist are looked up.
+    /// The error does not tell unknown, expired, revoked and altered keys apart; one whose prefix is of the other kind
+    /// is not even looked up. An address with many wrong guesses has to wait before keys that are not known to exist
+    /// are looked up.
     pub async fn check_key(
         &self,
         text: &str,
@@ -48,7 +49,8 @@ impl Gateway {
         let presented = Presented::parse(text).filter(|presented| presented.kind == kind);
         let Some(presented) = presented else {
             self.record_refusal(Wanted::Call, MALFORMED, None, from);
-            return Err(Error::UnknownKey);
+            let other = Kind::of(text).filter(|presented| *presented != kind);
+            return Err(other.map_or(Error::UnknownKey, |presented| Error::WrongKind { presented }));
         };
         if let Some(known) = self.peek_key(presented.id).await
             && let Ok(known) = self.judge(&presented, Some(known))

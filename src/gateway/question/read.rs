@@ -5,17 +5,20 @@ use std::hash::Hash;
 
 use crate::gateway::Detail;
 use crate::gateway::call::check::{
-    GROUPINGS, IDS, Now, Problems, TYPES, post_id, quoted, read_object,
+    GROUPINGS, IDS, Now, Problems, TYPES, is_post_id, quoted, read_object,
 };
 use crate::gateway::call::json::{Node, Path};
 use crate::gateway::question::window::{ReadWindow, WINDOW};
 use crate::gateway::question::{Grouping, Limits, Question};
-use crate::model::{AccountRef, Endpoint, GroupBy, UserId};
+use crate::model::{AccountRef, Endpoint, GroupBy, UserId, post};
 
 const ACCOUNTS: Path = Path::Key(&Path::Root, "accounts");
 const OWNERS: Path = Path::Key(&Path::Root, "owners");
 const KEYS: [&str; 6] =
     ["tweet_ids", "engagement_types", "window", "groupings", "accounts", "owners"];
+/// What a post may be named by.
+const POST: &str =
+    "a post id of 1 to 19 digits, as a string or a whole number, or the URL of a post";
 /// The upstream's ids are signed 64-bit numbers, and a larger one spoils a whole call (reference 4.3).
 const LARGEST_POST_ID: u64 = i64::MAX.unsigned_abs();
 /// The key of the gateway's own report in an answer.
@@ -103,10 +106,10 @@ impl Problems {
         let mut posts = Vec::with_capacity(items.len().min(limits.posts));
         for (index, item) in items.iter().enumerate() {
             let at = Path::Index(&IDS, index);
-            match post_id(item) {
+            match named_post(item) {
                 Some(id) if id <= LARGEST_POST_ID => posts.push(id),
                 Some(_) => self.add(&at, format_args!("no post id is above {LARGEST_POST_ID}")),
-                None => self.no_post_id(&at, item),
+                None => self.no_post_id(&at, item, POST),
             }
         }
         each_once(posts)
@@ -178,7 +181,7 @@ impl Problems {
                 self.add(&at, format_args!("must be a user id of 1 to 19 digits{found}"));
             }
             let post =
-                post_id(&Node::Text(name.as_ref().into())).filter(|post| posts.contains(post));
+                named_post(&Node::Text(name.as_ref().into())).filter(|post| posts.contains(post));
             match (post, id) {
                 (None, _) => self.add(&at, "this post is not in tweet_ids"),
                 (Some(post), Some(id)) => {
@@ -194,6 +197,15 @@ impl Problems {
             }
         }
         owners
+    }
+}
+
+/// The post that a value names by its id or its URL.
+fn named_post(value: &Node<'_>) -> Option<u64> {
+    match value {
+        Node::Natural(id) => is_post_id(value).then_some(*id),
+        Node::Text(text) => post::id_in(text.trim_ascii())?.parse().ok(),
+        _ => None,
     }
 }
 

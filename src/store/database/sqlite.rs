@@ -53,6 +53,17 @@ pub(crate) async fn open(settings: &config::Database) -> Result<Pools, Error> {
     Ok(Pools { reads: pool(readers(settings)), writes: pool(1) })
 }
 
+/// Refuses a file that is missing.
+pub(crate) fn require_file(settings: &config::Database) -> Result<(), Error> {
+    let options = options(settings)?;
+    let file = options.get_filename();
+    if file.exists() {
+        return Ok(());
+    }
+    let missing = format!("{} does not exist; `countersign migrate` creates it", file.display());
+    Err(Error::Unavailable(Cause::new(missing)))
+}
+
 /// The number of reading connections.
 pub(crate) fn readers(settings: &config::Database) -> u32 {
     settings.connections.min(MOST_READERS)

@@ -62,7 +62,9 @@ impl From<Error> for Problem {
 fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
         Error::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request", "Invalid request"),
-        Error::UnknownKey => (StatusCode::UNAUTHORIZED, "unknown_key", "The key is not accepted"),
+        Error::UnknownKey | Error::WrongKind { .. } => {
+            (StatusCode::UNAUTHORIZED, "unknown_key", "The key is not accepted")
+        }
         Error::TooManyGuesses => {
             (StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", "Too many invalid keys")
         }

@@ -1,6 +1,7 @@
 //! Settings: their layers, their forms, and the errors that name what is invalid.
 
 mod invalid;
+mod meant;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -286,6 +287,11 @@ fn expect(outcome: Result<Config, Errors>, key: &str, origin: &str, words: &str)
         assert!(!problem.detail.contains(CANARY), "{key} shows a secret:\n{errors}");
         assert!(!problem.detail.contains("Y0FuQX"), "{key} shows a secret in base64:\n{errors}");
     }
+}
+
+/// The variable that sets a key.
+fn variable(key: &str) -> String {
+    format!("COUNTERSIGN__{}", key.to_uppercase().replace('.', "__"))
 }
 
 fn parse(file: Option<&str>, environment: &[(&str, &str)]) -> Result<Config, Errors> {

@@ -31,7 +31,8 @@ async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database)
         page.text().contains("value=\"impressions\" checked") && !page.text().contains("<table>")
     );
     let (alice, bob) = (gateway.sandbox.ids("alice", 2), gateway.sandbox.ids("bob", 1));
-    let typed = format!("{}, https://x.com/alice/status/{}?s=20\n {}/", alice[0], alice[1], bob[0]);
+    let typed =
+        format!("{}, https://x.com/alice/status/{}/photo/1?s=20\n {}/", alice[0], alice[1], bob[0]);
     let fields = [
         ("tweets", &*typed),
         ("metrics", "favorites"),

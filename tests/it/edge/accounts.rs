@@ -33,6 +33,14 @@ fn names(answer: &Answer) -> Vec<String> {
     accounts.iter().map(|account| account["screen_name"].as_str().unwrap().to_owned()).collect()
 }
 
+async fn an_import_may_begin_with_a_byte_order_mark(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let key = gateway.new_admin_key().await;
+    let lines = format!("\u{feff}{}\r\n{}\r\n", line(&gateway, "alice"), line(&gateway, "bob"));
+    let imported = import(&gateway, &key, &lines).await;
+    assert_eq!((imported.status.as_u16(), imported.json()), (201, json!({ "imported": 2 })));
+}
+
 async fn an_import_of_broken_lines_is_answered_in_bounded_words(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let key = gateway.new_admin_key().await;
@@ -376,6 +384,7 @@ async fn apps_are_listed_without_their_secrets(database: Database) {
 }
 
 on_both!(
+    an_import_may_begin_with_a_byte_order_mark,
     an_import_of_broken_lines_is_answered_in_bounded_words,
     accounts_are_imported_listed_shown_verified_and_removed,
     verifying_marks_what_x_refuses,

@@ -120,6 +120,18 @@ async fn a_body_that_does_not_read_is_told_in_plain_words(database: Database) {
     }
 }
 
+async fn a_body_may_begin_with_a_byte_order_mark(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let admin = gateway.new_admin_key().await;
+    for (path, body) in
+        [(KEYS, json!({ "name": "marked" })), ("/admin/v1/links", json!({ "label": "marked" }))]
+    {
+        let ask = gateway.admin(&admin, "POST", path).header("content-type", "application/json");
+        let made = ask.body(format!("\u{feff}{body}")).send().await;
+        assert_eq!(made.status, 201, "{path}: {}", made.text());
+    }
+}
+
 async fn an_admin_key_makes_an_admin_key(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let admin = gateway.new_admin_key().await;
@@ -237,6 +249,7 @@ async fn a_key_pasted_where_its_id_belongs_is_not_repeated(database: Database) {
 }
 
 on_both!(
+    a_body_may_begin_with_a_byte_order_mark,
     a_key_is_made_with_every_scope_and_keeps_to_it,
     names_are_unique_until_revoked,
     no_name_is_the_id_of_another_key,

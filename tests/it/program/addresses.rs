@@ -1,4 +1,5 @@
-//! Client addresses in the log: each listener trusts its own list of proxies.
+//! Addresses: those to listen on, as people write them, and those of clients in the log, where each listener trusts its
+//! own list of proxies.
 
 use serde_json::Value;
 
@@ -37,4 +38,27 @@ async fn the_log_has_the_address_that_a_trusted_proxy_names() {
     }
     let own = logged(&running, &running.admin_url, "POST", TOTALS).await;
     assert_eq!(own, "127.0.0.1", "operators have no relay");
+}
+
+#[tokio::test]
+async fn a_port_alone_and_localhost_are_this_machines() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut deployment = Deployment::new(&database).await;
+    deployment.set("SERVER__LISTEN", "0");
+    deployment.set("ADMIN__LISTEN", "localhost:0\r\n");
+    let by_settings = deployment.serve().await;
+    deployment.set("SERVER__LISTEN", "0.0.0.0:0");
+    deployment.set("ADMIN__LISTEN", "0.0.0.0:0");
+    let by_options =
+        deployment.start(&["serve", "--listen", "localhost:0", "--admin-listen", "0"]).serving();
+    for running in [by_settings, by_options.await] {
+        for url in [&running.url, &running.admin_url] {
+            assert!(url.starts_with("http://127.0.0.1:"), "{url}");
+        }
+    }
+    let sandbox = deployment.start(&["sandbox", "--listen", "0"]);
+    sandbox.out.wait_for("listening on http://127.0.0.1:").await;
+    let wrong = deployment.run(&["serve", "--listen", ":8080"]).await;
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    assert!(wrong.err.contains("a port alone and localhost mean 127.0.0.1"), "{wrong:?}");
 }

@@ -1,8 +1,10 @@
 //! `countersign check` on sound and on broken deployments.
 
+use std::path::Path;
+
 use serde_json::json;
 
-use crate::database::{Database, on_both};
+use crate::database::{Database, Kind, fresh, on_both};
 use crate::program::deployment::Deployment;
 
 /// Runs `check`; gives the lines about failures.
@@ -10,7 +12,12 @@ async fn failing(deployment: &Deployment) -> Vec<String> {
     let done = deployment.run(&["check"]).await;
     let failing: Vec<String> =
         done.out.lines().filter(|line| line.starts_with("FAIL")).map(str::to_owned).collect();
-    assert_eq!(done.code, i32::from(!failing.is_empty()), "{done:?}");
+    let code = match &*failing {
+        [] => 0,
+        [line] if line.starts_with("FAIL  config") => 78,
+        _ => 1,
+    };
+    assert_eq!(done.code, code, "{done:?}");
     assert!(done.out.lines().count() >= failing.len(), "{done:?}");
     let app = deployment.sandbox.app("demo");
     for secret in [&app.consumer_secret, &app.bearer_token] {
@@ -50,11 +57,7 @@ async fn a_sound_deployment_passes_line_by_line(database: Database) {
 
 async fn each_thing_that_is_broken_has_its_line(database: Database) {
     let mut deployment = Deployment::new(&database).await;
-    let lines = failing(&deployment).await;
-    assert!(
-        lines.len() == 1 && lines[0].contains("schema") && lines[0].contains("countersign migrate"),
-        "{lines:?}"
-    );
+    only_fails(&deployment, "`countersign migrate`").await;
     deployment.prepare().await;
 
     deployment.sandbox.clock.forward(time::Duration::minutes(2));
@@ -102,3 +105,54 @@ async fn each_thing_that_is_broken_has_its_line(database: Database) {
 }
 
 on_both!(a_sound_deployment_passes_line_by_line, each_thing_that_is_broken_has_its_line);
+
+/// The names in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn wrong_settings_exit_like_those_of_serve() {
+    let database = fresh(Kind::Sqlite).await;
+    for (key, value, what) in [
+        ("LOG__LEVEL", "loud", "FAIL  config: 1 setting is invalid:\n"),
+        ("VAULT__KEYS", "", "FAIL  vault ring: no vault key is configured"),
+        (
+            "DATABASE__URL",
+            "sqlite://x.db?mode=memory",
+            "FAIL  database: the database settings are invalid",
+        ),
+    ] {
+        let mut deployment = Deployment::new(&database).await;
+        deployment.set(key, value);
+        let done = deployment.run(&["check"]).await;
+        assert!(done.code == 78 && done.out.contains(what), "{key}: {done:?}");
+        assert_eq!(deployment.run(&["serve"]).await.code, 78, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_behind() {
+    let database = fresh(Kind::Sqlite).await;
+    let mut deployment = Deployment::new(&database).await;
+    let done = deployment.run(&["check"]).await;
+    let missing = "FAIL  database: the database is unavailable: ";
+    assert!(done.out.contains(missing) && done.out.contains("test.db does not exist"), "{done:?}");
+    assert_eq!(done.code, 1, "{done:?}");
+    deployment.set("DATABASE__URL", "");
+    let done = deployment.run(&["check"]).await;
+    assert!(done.out.contains("countersign.db does not exist; `countersign migrate`"), "{done:?}");
+    for folder in [database.folder(), deployment.folder.path()] {
+        assert!(names(folder).is_empty(), "{:?}", names(folder));
+    }
+    deployment.must(&["migrate"]).await;
+    deployment.must(&["check"]).await;
+    assert_eq!(names(deployment.folder.path()), ["countersign.db"]);
+    deployment.set("LOG__LEVEL", "loud");
+    assert_eq!(deployment.run(&["check"]).await.code, 78);
+    assert_eq!(names(deployment.folder.path()), ["countersign.db"]);
+}

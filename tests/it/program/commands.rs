@@ -120,6 +120,9 @@ async fn an_import_is_all_or_nothing(database: Database) {
     let done = deployment.run(&["account", "list", "--app", "nowhere"]).await;
     let told = "countersign: --app: must be one of the configured apps: demo\n";
     assert_eq!((done.code, &*done.err), (1, told));
+    let marked = format!("\u{feff}{}", good.replace('\n', "\r\n"));
+    let done = deployment.run_with(&["account", "import"], &marked).await;
+    assert_eq!((done.code, &*done.out), (0, "imported 2 accounts\n"), "{done:?}");
 }
 
 async fn revoke_by_name_and_by_secret(deployment: &Deployment, admin: &str) {

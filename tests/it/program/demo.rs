@@ -181,6 +181,61 @@ async fn the_commands_that_it_prints_work_as_they_stand() {
     }
 }
 
+/// How a demo ends that does not begin.
+async fn refused(folder: &Path, more: &[&str]) -> (i32, String) {
+    let done = start(folder, more).end().await;
+    assert!(done.out.is_empty(), "{done:?}");
+    for blamed in ["COUNTERSIGN_", "settings are invalid", "setting is invalid"] {
+        assert!(!done.err.contains(blamed), "nobody has set anything: {done:?}");
+    }
+    (done.code, done.err)
+}
+
+#[tokio::test]
+async fn a_broken_folder_is_told_and_no_variable_is_blamed() {
+    let folder = TempDir::new().unwrap();
+    let whole = folder.path().canonicalize().unwrap().join("countersign-demo");
+    let file = |name: &str| whole.join(name);
+    // What a start that was killed may leave: nothing is lost by beginning again.
+    std::fs::create_dir(&whole).unwrap();
+    std::fs::write(file("vault_keys"), "").unwrap();
+    std::fs::write(file("keys.json"), "{").unwrap();
+    let (running, _) = card(folder.path()).await;
+    running.signal(Signal::INT);
+    assert_eq!(running.end().await.code, 0);
+
+    let ring = std::fs::read(file("vault_keys")).unwrap();
+    let database = std::fs::read(file("countersign.db")).unwrap();
+    let other = b"k0000001=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_vec();
+    let in_ring = format!("{}: entry 1: expected `id=key`", file("vault_keys").display());
+    let in_folder = format!("cannot use the demo in {}; delete this folder", whole.display());
+    for (name, content, code, told) in [
+        ("vault_keys", b"nonsense".to_vec(), 78, &in_ring),
+        ("vault_keys", other, 78, &in_folder),
+        ("countersign.db", b"nonsense".repeat(1000), 69, &in_folder),
+    ] {
+        std::fs::write(file(name), content).unwrap();
+        let (found, said) = refused(folder.path(), &[]).await;
+        assert_eq!(found, code, "{name}: {said}");
+        assert!(
+            said.contains(&**told) && said.contains("delete this folder to start anew"),
+            "{said}"
+        );
+        std::fs::write(file("vault_keys"), &ring).unwrap();
+        std::fs::write(file("countersign.db"), &database).unwrap();
+    }
+    std::fs::remove_file(file("keys.json")).unwrap();
+    std::fs::create_dir(file("keys.json")).unwrap();
+    let (code, said) = refused(folder.path(), &[]).await;
+    assert!(code == 69 && said.contains(&file("keys.json").display().to_string()), "{said}");
+
+    let elsewhere = TempDir::new().unwrap();
+    let arguments =
+        ["demo", "--listen", "127.0.0.2:0", "--admin-listen", "0", "--sandbox-listen", "0"];
+    let done = Running::start(elsewhere.path(), &BTreeMap::new(), &arguments).end().await;
+    assert!(done.code == 78 && done.err.starts_with("countersign: --listen: expected"), "{done:?}");
+}
+
 /// The commands in a text: each begins a line with `curl` or a variable, and ends with the last continued line.
 fn commands(text: &str) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();

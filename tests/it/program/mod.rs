@@ -10,6 +10,7 @@ mod crashes;
 pub mod demo;
 pub mod deployment;
 mod disk;
+mod failing;
 mod files;
 pub mod front;
 mod killer;

@@ -12,6 +12,7 @@ mod memory;
 mod oddities;
 mod oracle;
 mod plans;
+mod slips;
 mod trouble;
 
 use std::collections::BTreeMap;

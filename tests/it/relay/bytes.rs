@@ -59,8 +59,21 @@ async fn ids_around_the_limits_of_floating_point_stay_exact(database: Database) 
     }
 }
 
+async fn a_byte_order_mark_is_relayed_and_does_not_hide_what_the_body_needs(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let id = &gateway.sandbox.ids("alice", 1)[0];
+    for (metric, kind) in [("favorites", "bearer"), ("impressions", "user")] {
+        sent(&gateway, Endpoint::Totals, &format!(
+            "\u{feff}{{\"tweet_ids\":[{id}],\"engagement_types\":[\"{metric}\"],\"groupings\":{{\"g\":{{\"group_by\":[\"tweet.id\"]}}}}}}"
+        )).await;
+        let arrived = gateway.arrived("/insights/").await;
+        assert_eq!(arrived.last().unwrap()["auth_kind"], kind);
+    }
+}
+
 on_both!(
     the_body_reaches_the_upstream_byte_for_byte,
+    a_byte_order_mark_is_relayed_and_does_not_hide_what_the_body_needs,
     ids_around_the_limits_of_floating_point_stay_exact
 );
 

@@ -85,7 +85,7 @@ async fn wrong_engagement_types_are_told_with_those_that_are_served() {
             TOTALS,
             types(json!(["likes"])),
             at,
-            "\"likes\" is not an engagement type; totals serves impressions",
+            "\"likes\" is not an engagement type; did you mean favorites? totals serves impressions",
         ),
         (TOTALS, types(json!([7])), at, "7 is not an engagement type"),
         (

@@ -48,20 +48,17 @@ async fn keys_that_are_not_accepted_look_alike_to_the_last_byte(database: Databa
     let mut wrong_sum = gateway.key.clone();
     let last = wrong_sum.pop().unwrap();
     wrong_sum.push(if last == 'x' { 'y' } else { 'x' });
-    let admin = gateway.new_admin_key().await;
     let presented = [
         expired,
         revoked,
         unknown.expose().to_owned(),
         other_secret.expose().to_owned(),
         wrong_sum,
-        admin,
         gateway.key[..65].to_owned(),
         format!("{}x", gateway.key),
         "csk_".to_owned(),
         "x".to_owned(),
         gateway.key.to_uppercase(),
-        gateway.key.replace("csk_", "csa_"),
     ];
     let first = bearer(&gateway, &presented[0]).send().await;
     first.is_own(401, "unknown_key");
@@ -77,6 +74,49 @@ async fn keys_that_are_not_accepted_look_alike_to_the_last_byte(database: Databa
     bearer(&gateway, &gateway.key).send().await.is_relayed(200);
 }
 
+async fn a_key_of_the_other_kind_is_told_to_be_one_whether_it_works_or_not(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    let (works, revoked) = (gateway.new_admin_key().await, gateway.new_admin_key().await);
+    gateway.inner.revoke_key(&revoked, "test").await.unwrap().unwrap();
+    let (_, unknown) = compose(KeyKind::Admin, &[b'a'; RANDOM_LENGTH]);
+    let admins = [
+        works.clone(),
+        revoked,
+        unknown.expose().to_owned(),
+        works[..65].to_owned(),
+        "csa_".to_owned(),
+    ];
+    let arrived = gateway.arrived("/").await;
+    // From here on, a look-up of any key that is not cached fails.
+    database.run("alter table key rename to hidden").await;
+    let (_, stranger) = compose(KeyKind::Caller, &[b'a'; RANDOM_LENGTH]);
+    let looked_up = bearer(&gateway, stranger.expose()).send().await;
+    assert!(looked_up.status.is_server_error(), "{}", looked_up.text());
+    let first = bearer(&gateway, &works).send().await;
+    first.is_own(401, "unknown_key");
+    let detail = first.json()["detail"].to_string();
+    assert!(detail.contains("this is an admin key") && detail.contains("csk_"), "{detail}");
+    for key in &admins {
+        for (header, value) in
+            [("authorization", format!("Bearer {key}")), ("x-api-key", key.clone())]
+        {
+            let refused = with_key(&gateway, header, &value).send().await;
+            assert_eq!(visible(&refused), visible(&first), "{key}");
+        }
+        let question = gateway.ask("POST", "/v1/engagement").body("{}");
+        let refused = question.header("authorization", &format!("Bearer {key}")).send().await;
+        refused.is_own(401, "unknown_key");
+        assert_eq!(refused.json()["detail"], first.json()["detail"]);
+    }
+    for key in [&*gateway.key, stranger.expose(), "csk_"] {
+        let refused = gateway.admin(key, "GET", "/admin/v1/keys").send().await;
+        refused.is_own(401, "unknown_key");
+        let detail = refused.json()["detail"].to_string();
+        assert!(detail.contains("this is a caller's key") && detail.contains("csa_"), "{detail}");
+    }
+    assert_eq!(gateway.arrived("/").await, arrived, "nothing of it reached the upstream");
+}
+
 async fn a_key_expires_at_its_time_and_not_before(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let key =
@@ -89,6 +129,7 @@ async fn a_key_expires_at_its_time_and_not_before(database: Database) {
 
 on_both!(
     keys_that_are_not_accepted_look_alike_to_the_last_byte,
+    a_key_of_the_other_kind_is_told_to_be_one_whether_it_works_or_not,
     a_key_expires_at_its_time_and_not_before
 );
 

@@ -3,19 +3,22 @@
 
 mod problems;
 mod times;
+mod words;
 
 pub use crate::gateway::call::check::problems::Problems;
 pub use crate::gateway::call::check::times::read_time;
 pub(in crate::gateway) use crate::gateway::call::check::times::{Now, rfc3339};
+pub(in crate::gateway) use crate::gateway::call::check::words::quoted;
 
 use std::borrow::Cow;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 
 use time::OffsetDateTime;
 
 use crate::gateway::Detail;
+use crate::gateway::call::check::words::{GroupBys, NoMetric, endpoints, shown};
 use crate::gateway::call::json;
-use crate::gateway::call::json::{MAX_DEPTH, Node, Path};
+use crate::gateway::call::json::{MAX_DEPTH, Node, Path, without_mark};
 use crate::model::endpoint::MAX_WINDOW;
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
@@ -23,6 +26,7 @@ use crate::model::{Endpoint, GroupBy, Metric};
 pub(in crate::gateway) const IDS: Path = Path::Key(&Path::Root, "tweet_ids");
 pub(in crate::gateway) const TYPES: Path = Path::Key(&Path::Root, "engagement_types");
 pub(in crate::gateway) const GROUPINGS: Path = Path::Key(&Path::Root, "groupings");
+const POST_ID: &str = "a post id of 1 to 19 digits, as a string or a whole number";
 const START: Path = Path::Key(&Path::Root, "start");
 const END: Path = Path::Key(&Path::Root, "end");
 
@@ -56,6 +60,7 @@ pub fn check(endpoint: Endpoint, body: &[u8], now: Now) -> Checked {
 
 /// Reads a body that must be an object; `keys` are suggested if it is empty.
 pub(in crate::gateway) fn read_object<'a>(body: &'a [u8], keys: &str) -> Result<Node<'a>, Detail> {
+    let body = without_mark(body);
     if body.trim_ascii().is_empty() {
         return Err(Detail::at("", format!("is empty; send a JSON object with {keys}")));
     }
@@ -129,20 +134,25 @@ impl Problems {
             );
         }
         for (index, item) in items.iter().enumerate().filter(|(_, item)| !is_post_id(item)) {
-            self.no_post_id(&Path::Index(&IDS, index), item);
+            self.no_post_id(&Path::Index(&IDS, index), item, POST_ID);
         }
         items.len()
     }
 
-    pub(in crate::gateway) fn no_post_id(&mut self, at: &Path<'_>, item: &Node<'_>) {
+    /// Adds the problem that an item is not what is `expected` of it.
+    pub(in crate::gateway) fn no_post_id(
+        &mut self,
+        at: &Path<'_>,
+        item: &Node<'_>,
+        expected: &str,
+    ) {
         let found = match item {
             Node::Number => {
                 ", not a number with a sign, a fraction, an exponent or more digits".to_owned()
             }
             other => quoted(other),
         };
-        let right = "must be a post id of 1 to 19 digits, as a string or a whole number";
-        self.add(at, format_args!("{right}{found}"));
+        self.add(at, format_args!("must be {expected}{found}"));
     }
 
     /// The engagement types that can be read and that `endpoint` serves.
@@ -162,27 +172,13 @@ impl Problems {
             match known {
                 Some(metric) if metric.is_served_by(endpoint) => metrics.push(metric),
                 Some(metric) => {
-                    let others = Endpoint::ALL.iter().filter(|other| metric.is_served_by(**other));
-                    let others: Vec<&str> = others.map(|other| other.name()).collect();
-                    let detail = format!(
-                        "{metric} is not served by {endpoint}, only by {}",
-                        others.join(" and ")
+                    let others = endpoints(metric);
+                    self.add(
+                        &at,
+                        format_args!("{metric} is not served by {endpoint}, only by {others}"),
                     );
-                    self.add(&at, detail);
                 }
-                None => {
-                    let names: Vec<&str> = Metric::ALL
-                        .iter()
-                        .filter(|metric| metric.is_served_by(endpoint))
-                        .map(|metric| metric.name())
-                        .collect();
-                    let detail = format!(
-                        "{} is not an engagement type; {endpoint} serves {}",
-                        shown(item),
-                        names.join(", ")
-                    );
-                    self.add(&at, detail);
-                }
+                None => self.add(&at, NoMetric(item, endpoint)),
             }
         }
         metrics
@@ -330,7 +326,7 @@ fn read_level(endpoint: Endpoint, before: &[GroupBy], item: &Node<'_>) -> Result
 }
 
 /// 1 to 19 digits after trimming: public clients send numbers and ids with line ends (reference 1.3).
-fn is_post_id(node: &Node<'_>) -> bool {
+pub(in crate::gateway) fn is_post_id(node: &Node<'_>) -> bool {
     match node {
         Node::Natural(id) => *id < 10_000_000_000_000_000_000,
         Node::Text(text) => {
@@ -341,41 +337,6 @@ fn is_post_id(node: &Node<'_>) -> bool {
             (1..=19).contains(&digits.len()) && all_digits(digits)
         }
         _ => false,
-    }
-}
-
-/// A post id as a number.
-pub(in crate::gateway) fn post_id(node: &Node<'_>) -> Option<u64> {
-    match node {
-        Node::Natural(id) => is_post_id(node).then_some(*id),
-        Node::Text(text) if is_post_id(node) => text.trim_ascii().parse().ok(),
-        _ => None,
-    }
-}
-
-/// The `group_by` values that an endpoint supports.
-struct GroupBys(Endpoint);
-
-impl Display for GroupBys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let can =
-            GroupBy::ALL.into_iter().filter(|level| !level.is_time() || self.0.has_time_series());
-        f.write_str(&can.map(GroupBy::name).collect::<Vec<_>>().join(", "))
-    }
-}
-
-/// The offending value, appended to what would be right.
-pub(in crate::gateway) fn quoted(node: &Node<'_>) -> String {
-    format!(", not {}", shown(node))
-}
-
-/// A value, if it is short enough to help.
-fn shown(node: &Node<'_>) -> String {
-    match node {
-        Node::Text(text) if text.chars().count() <= 40 => format!("{text:?}"),
-        Node::Text(_) => "a long string".to_owned(),
-        Node::Natural(number) => number.to_string(),
-        other => other.kind().to_owned(),
     }
 }
 

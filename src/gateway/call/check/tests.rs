@@ -52,10 +52,10 @@ fn a_right_body_is_read() {
 
 #[test]
 fn what_is_no_json_object_is_refused() {
-    for text in ["", " \n"] {
+    for text in ["", " \n", "\u{feff}"] {
         finds(Endpoint::Totals, text, "", "is empty; send a JSON object");
     }
-    for text in ["{", "nope", "{\"a\":}", "\u{feff}{}", "{} {}", r#"{"a":"\ud800"}"#] {
+    for text in ["{", "nope", "{\"a\":}", "{}\u{feff}", "{} {}", r#"{"a":"\ud800"}"#] {
         finds(Endpoint::Totals, text, "", "not JSON");
     }
     for text in ["[]", "null", "7", "\"x\""] {
@@ -134,7 +134,14 @@ fn each_endpoint_has_its_own_number_of_ids() {
 #[test]
 fn engagement_types_are_those_of_the_endpoint() {
     let of = |name: &str| with(r#"["1"]"#, &format!("[{name:?}]"), G);
-    finds(Endpoint::Totals, &of("likes"), "/engagement_types/0", "quote_tweets");
+    finds(Endpoint::Totals, &of("likes"), "/engagement_types/0", "did you mean favorites? totals");
+    finds(
+        Endpoint::Totals,
+        &of("link_clicks"),
+        "/engagement_types/0",
+        "did you mean url_clicks, served by 28hr and historical? totals serves impressions, ",
+    );
+    finds(Endpoint::Totals, &of("bookmarks"), "/engagement_types/0", "engagement type; totals");
     finds(
         Endpoint::Totals,
         &of("url_clicks"),

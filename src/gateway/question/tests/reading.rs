@@ -64,6 +64,36 @@ fn a_question_with_everything_is_read() {
 }
 
 #[test]
+fn a_post_may_be_named_by_its_url() {
+    let question = read(
+        r#"{"tweet_ids":["https://x.com/jack/status/20?s=46","20"," twitter.com/i/web/status/21\n"],
+        "engagement_types":["favorites"],
+        "owners":{"https://mobile.twitter.com/jack/statuses/20/photo/1":"12","21":"13"}}"#,
+    )
+    .unwrap();
+    assert_eq!(question.posts, [20, 21]);
+    let id = |text| UserId::parse(text).unwrap();
+    assert_eq!(question.owners, [(20, id("12")), (21, id("13"))].into());
+    for (wrong, words) in [
+        ("https://x.com/jack", "or the URL of a post, not \"https://x.com/jack\""),
+        ("https://example.com/jack/status/20", "must be a post id of 1 to 19 digits, as a string"),
+        ("https://x.com/jack/status/9999999999999999999", "no post id is above"),
+    ] {
+        let body = format!(r#"{{"tweet_ids":["{wrong}"],"engagement_types":["favorites"]}}"#);
+        finds(&body, "/tweet_ids/0", words);
+    }
+    let twice = r#""owners":{"20":1,"https://x.com/jack/status/20":2}"#;
+    finds(&with(twice), "/owners/https:~1~1x.com~1jack~1status~120", "already has another author");
+    let other = r#""owners":{"x.com/jack/status/21":1}"#;
+    finds(&with(other), "/owners/x.com~1jack~1status~121", "not in tweet_ids");
+}
+
+#[test]
+fn a_question_may_begin_with_a_byte_order_mark() {
+    assert_eq!(read(&format!("\u{feff}{{{REQUIRED}}}")).unwrap().posts, [20]);
+}
+
+#[test]
 fn an_end_a_moment_ahead_is_now() {
     for (end, sent) in [
         ("2026-06-15T12:35:50Z", NOW),
@@ -89,7 +119,7 @@ fn all_mistakes_are_reported_at_once() {
         "/tweets unknown key (known: tweet_ids,",
         "/tweet_ids/0 must be a post id",
         "/tweet_ids/2 no post id is above 9223372036854775807",
-        "/engagement_types/0 \"likes\" is not an engagement type",
+        "/engagement_types/0 \"likes\" is not an engagement type; did you mean favorites? historical",
         "/engagement_types/1 quote_tweets is not served by historical",
         "/window/zone unknown key (known: start, end, last)",
         "/window/start is more than 365 days ago; the earliest start is 2025-06-15T12:00:00Z",

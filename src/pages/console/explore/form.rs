@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use time::{Duration, UtcOffset};
 
-use crate::model::Metric;
+use crate::model::{Metric, post};
 use crate::pages::console::explore::view::{Curl, Form, GROUPINGS, QuestionFile};
 use crate::web::host::Host;
 
@@ -55,8 +55,7 @@ pub(super) fn read(host: &Host, fields: &[(String, String)]) -> Form {
 pub(super) fn question(form: &Form) -> Question {
     let words =
         form.tweets.split([' ', ',', ';', '\n', '\r', '\t']).filter(|word| !word.is_empty());
-    // The URL of a post ends with its id.
-    let ids = words.map(|word| word.split('?').next().unwrap_or(word)).map(last_part);
+    let ids = words.map(|word| post::id_in(word.trim_end_matches('/')).unwrap_or(word));
     let metrics: Vec<&str> = form.metrics.iter().map(|metric| metric.name()).collect();
     let groupings = || GROUPINGS.iter().flat_map(|section| section.1);
     let group_by = groupings()
@@ -75,10 +74,6 @@ pub(super) fn question(form: &Form) -> Question {
             "groupings": { "explored": { "group_by": group_by } },
         }),
     }
-}
-
-fn last_part(address: &str) -> &str {
-    address.trim_end_matches('/').rsplit('/').next().unwrap_or(address)
 }
 
 impl Question {
