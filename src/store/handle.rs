@@ -5,7 +5,7 @@ use crate::store::database::deadline::within;
 use crate::store::database::dialect::{Lease, On, Work};
 use crate::store::database::query::{Query, Row, Rows};
 use crate::store::database::servers::Servers;
-use crate::store::database::{pooler, sqlite};
+use crate::store::database::sqlite;
 use crate::store::error::Error;
 use crate::store::webhook::prover::Prover;
 use std::sync::Arc;
@@ -70,15 +70,17 @@ impl Store {
             wait: settings.wait,
             patience,
         };
-        let first = store.reader(store.wait).await.map(drop);
-        match &store.pools {
-            On::Postgres(servers) => match first {
-                Ok(()) => pooler::check(servers, store.wait).await?,
-                Err(error) => return Err(servers.explain(error, store.call_wait).await),
-            },
-            On::Sqlite(_) => first?,
+        match (store.reader(store.wait).await, &store.pools) {
+            (Ok(On::Postgres(first)), On::Postgres(servers)) => {
+                servers.check_pooler(first, store.wait).await?;
+                Ok(store)
+            }
+            (Ok(_), _) => Ok(store),
+            (Err(error), On::Postgres(servers)) => {
+                Err(servers.explain(error, store.call_wait).await)
+            }
+            (Err(error), On::Sqlite(_)) => Err(error),
         }
-        Ok(store)
     }
 
     /// `postgres` or `sqlite`.

@@ -40,12 +40,13 @@ impl PgBouncer {
             path("users").display(),
         );
         std::fs::write(path("pgbouncer.ini"), text).unwrap();
-        let user_switch = setting("COUNTERSIGN_TEST_PG_AS");
-        let ini = path("pgbouncer.ini").display().to_string();
-        let words: Vec<&str> =
-            user_switch.split_whitespace().chain(["/usr/sbin/pgbouncer", "-q", &ini]).collect();
-        let process = Command::new(words[0])
-            .args(&words[1..])
+        // It changes its user itself: a process in between would be killed in its place.
+        let switch = setting("COUNTERSIGN_TEST_PG_AS");
+        let user_of_server = switch.split_whitespace().skip_while(|word| *word != "-u").take(2);
+        let process = Command::new("/usr/sbin/pgbouncer")
+            .args(user_of_server)
+            .arg("-q")
+            .arg(path("pgbouncer.ini"))
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -61,7 +61,7 @@ impl Wake {
                     Ok(()) => continue,
                     Err(error) => error,
                 },
-                _ = self.used.changed() => Error::unavailable("another server is in use"),
+                Ok(()) = self.used.changed() => Error::unavailable("another server is in use"),
             };
             self.listener = None;
             return Err(lost);

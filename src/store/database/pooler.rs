@@ -1,38 +1,37 @@
 //! Noticing a connection pooler, such as PgBouncer, that the settings do not name: statements would fail now and then,
 //! and time limits and notifications would reach the wrong session.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 use tokio::time::timeout;
 
 use crate::config::Pooler;
 use crate::store::Error;
-use crate::store::database::postgres::Loan;
-use crate::store::database::servers::Servers;
+use crate::store::database::postgres::{Loan, Terms};
 
 /// How often two connections are compared: in between, somebody else may take the one that both would have used.
 const TRIES: u32 = 3;
 
-/// An error about the settings if there is a pooler that they do not name. Notices none that is too busy.
-pub(crate) async fn check(servers: &Arc<Servers>, limit: Duration) -> Result<(), Error> {
-    let pooler = servers.terms().pooler;
-    if pooler == Pooler::Transaction {
-        return Ok(());
-    }
-    let first = servers.lend(limit, false).await?;
-    let looking = timeout(limit, look(first, servers, pooler)).await;
+/// An error about the settings if there is a pooler that they do not name between a first connection and the server.
+/// Notices none that is too busy.
+pub(crate) async fn check(
+    first: Loan,
+    options: &PgConnectOptions,
+    terms: &Terms,
+    limit: Duration,
+) -> Result<(), Error> {
+    let looking = timeout(limit, look(first, options, terms)).await;
     // What fails here fails later as well, with better words.
     looking.ok().and_then(Result::ok).flatten().map_or(Ok(()), Err)
 }
 
 async fn look(
     mut first: Loan,
-    servers: &Servers,
-    pooler: Pooler,
+    options: &PgConnectOptions,
+    terms: &Terms,
 ) -> Result<Option<Error>, sqlx::Error> {
-    let options = servers.used().borrow().pool.connect_options();
     let mut second = options.connect().await?;
     let mut is_shared = false;
     for _ in 0..TRIES {
@@ -45,8 +44,8 @@ async fn look(
             "database.pooler: a connection pooler shares connections between transactions, as PgBouncer does with pool_mode = transaction; set database.pooler to \"transaction\"",
         )));
     }
-    let is_lost = pooler == Pooler::None
-        && statement_timeout(&mut first).await? != servers.terms().statement_timeout();
+    let is_lost = terms.pooler == Pooler::None
+        && statement_timeout(&mut first).await? != terms.statement_timeout();
     Ok(is_lost.then(unnamed))
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::config;
+use crate::config::{self, Pooler};
 use crate::store::Error;
 use crate::store::database::pooler;
 use crate::store::database::postgres::{self, Loan, Refused, Terms};
@@ -113,17 +113,17 @@ impl Servers {
         }
     }
 
-    /// Returns once another server is in use; searches for one if `patience` is not enough for a connection.
+    /// Returns once another server is in use; searches for one whenever `patience` was not enough for a connection.
     async fn moved(self: &Arc<Self>, used: &mut watch::Receiver<Used>, patience: Duration) {
         if self.candidates.len() == 1 {
             return std::future::pending().await;
         }
-        tokio::select! {
-            _ = used.changed() => return,
-            () = sleep(patience) => self.search(),
+        loop {
+            tokio::select! {
+                _ = used.changed() => return,
+                () = sleep(patience) => self.search(),
+            }
         }
-        // The sender lives as long as `self`.
-        let _ = used.changed().await;
     }
 
     /// Searches in the background, unless that is being done or was just done.
@@ -195,6 +195,15 @@ impl Servers {
     pub(crate) async fn close(&self) {
         let pool = self.used.borrow().pool.clone();
         pool.close().await;
+    }
+
+    /// An error about the settings if they do not name a pooler that is there.
+    pub(crate) async fn check_pooler(&self, first: Loan, limit: Duration) -> Result<(), Error> {
+        if self.terms.pooler == Pooler::Transaction {
+            return Ok(());
+        }
+        let options = self.used.borrow().pool.connect_options();
+        pooler::check(first, &options, &self.terms, limit).await
     }
 
     /// Why there was no first connection, with each server's host and port. The pool retries a server that refuses

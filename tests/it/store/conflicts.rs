@@ -1,5 +1,7 @@
 //! Transactions that PostgreSQL rolls back in favour of others are done again, up to a limit.
 
+use std::time::Duration;
+
 use countersign::store::{Error, Store};
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
@@ -89,6 +91,17 @@ async fn writers_get_through_where_every_transaction_is_serializable() {
     assert_eq!(stores[0].latest_change().await.unwrap(), 20);
 }
 
+/// Waits until somebody waits for a row that another transaction has changed.
+async fn wait_for_a_row(database: &Database) {
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let sql = "select count(*) from pg_stat_activity
+         where datname = current_database() and wait_event = 'transactionid'";
+    let waiting = async {
+        while sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut connection).await.unwrap() == 0 {}
+    };
+    tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("nobody waits");
+}
+
 /// The test takes the lock that the store takes last, and then wants the one that it took first.
 #[tokio::test]
 async fn the_victim_of_a_deadlock_tries_again() {
@@ -101,7 +114,7 @@ async fn the_victim_of_a_deadlock_tries_again() {
     let revoking = store.clone();
     let revoking =
         tokio::spawn(async move { revoking.revoke_key("abc", b"verifier", "cli", NOW).await });
-    database.waiting_for_locks(1).await;
+    wait_for_a_row(&database).await;
     let rest = "update key set name = name; commit";
     sqlx::raw_sql(rest).execute(&mut other).await.unwrap();
     assert!(revoking.await.unwrap().unwrap());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use countersign::config::{self, Pooler};
 use countersign::model::Secret;
 use countersign::store::{Error, Store};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
@@ -45,7 +46,9 @@ async fn readers_and_writers_get_through_a_pooler() {
 
         // What is left for the next session on these connections to the server.
         for _ in 0..size {
-            let mut connection = PgConnection::connect(&bouncer.url).await.unwrap();
+            let options: PgConnectOptions = bouncer.url.parse().unwrap();
+            let options = options.extra_float_digits(None);
+            let mut connection = PgConnection::connect_with(&options).await.unwrap();
             let sql = "select (select count(*) from pg_prepared_statements)::int
                  + (select count(*) from pg_listening_channels())::int
                  + (current_setting('statement_timeout') <> '0')::int as left_behind";

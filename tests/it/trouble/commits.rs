@@ -46,7 +46,7 @@ async fn a_key_whose_commit_got_no_answer_is_given_out() {
         relay.cut("insert into key", lost);
         let answer = new_key(&gateway, &admin, name).send().await;
         assert!(relay.is_cut() && answer.status == 201, "{}", answer.text());
-        let key = answer.json()["key"].as_str().unwrap().to_owned();
+        let key = answer.json()["secret"].as_str().unwrap().to_owned();
         with_key(public(&gateway), &key).send().await.is_relayed(200);
     }
 }

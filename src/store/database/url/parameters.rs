@@ -160,17 +160,17 @@ fn check(name: &str, value: &str, is_doubtful: bool) -> Result<(), Error> {
 }
 
 /// Host and port of each server; no host and no port where libpq has a default.
-fn places(parts: &Parts, taken: &Taken) -> Result<Vec<(String, Option<u16>)>, Error> {
+fn places(url: &Parts, taken: &Taken) -> Result<Vec<(String, Option<u16>)>, Error> {
     let list = |name: &str, of_url: fn(&(String, String)) -> String| -> Vec<String> {
         match taken.get(name) {
             Some(text) => text.split(',').map(str::to_owned).collect(),
-            None => parts.servers.iter().map(of_url).collect(),
+            None => url.servers.iter().map(of_url).collect(),
         }
     };
     let mut hosts = list("host", |(host, _)| host.clone());
     let ports = list("port", |(_, port)| port.clone());
     if let Some(addresses) = taken.get("hostaddr").filter(|text| !text.is_empty()) {
-        hosts = with_addresses(hosts, addresses, taken)?;
+        hosts = addresses_of(&hosts, addresses, taken)?;
     }
     if ports.len() != 1 && ports.len() != hosts.len() {
         return Err(wrong("port", "one for all hosts, or one for each"));
@@ -189,12 +189,8 @@ fn places(parts: &Parts, taken: &Taken) -> Result<Vec<(String, Option<u16>)>, Er
     Ok(places)
 }
 
-/// The addresses in place of the hosts. A certificate would then be checked against the address.
-fn with_addresses(
-    hosts: Vec<String>,
-    addresses: &str,
-    taken: &Taken,
-) -> Result<Vec<String>, Error> {
+/// What takes the place of the hosts. A certificate would then be checked against the address.
+fn addresses_of(hosts: &[String], addresses: &str, taken: &Taken) -> Result<Vec<String>, Error> {
     let is_named = hosts.iter().any(|host| !host.is_empty());
     let addresses: Vec<String> = addresses.split(',').map(str::to_owned).collect();
     if is_named && hosts.len() != addresses.len() {

@@ -1,3 +1,5 @@
+//! URLs as people have them, and what libpq makes of them.
+
 use std::error::Error as _;
 use std::time::Duration;
 
