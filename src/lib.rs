@@ -53,6 +53,9 @@
 //! | Why may the answer to a screen name be late? | `src/gateway/account/mod.rs` (`find_user`, `forget_account`): any change of any account empties the cache of names, so the next call queries the database |
 //! | Why may it be stale? | `src/gateway/changes.rs` (`follow`): other replicas' changes arrive within a second. `src/store/account/mod.rs` (`put`): a rename at X is learnt only when the user connects or is imported again, not by a check |
 //! | Why may a new key's first call be late? | `src/store/key.rs` (`find_doubtful_key`): until its id is known here, it is looked up in strangers' share of the connections |
+//! | PostgreSQL's answer to a commit is lost: what is the caller told? | `src/store/database/attempts.rs` (`find_outcome`), which also does again what was rolled back (`try_again`) |
+//! | Which server is used if the database's URL names several? | `src/store/database/servers.rs` (`lend`, `find_writable`) |
+//! | What differs behind PgBouncer? | `src/store/database/postgres.rs` (`Terms`, `keeps_statements`, `notifies`); a pooler that the settings do not name is noticed in `src/store/database/pooler.rs` (`look`) |
 //! | Where does the sandbox decide a 403? | `src/sandbox/engagement/access.rs` (`refuse_foreign`, `allowed_metrics`), `src/sandbox/engagement/mod.rs` (`admit`: apps not allow-listed), `src/sandbox/auth/mod.rs` (`Denied`: suspended or locked users), `src/sandbox/lookup.rs` (`client_forbidden`) |
 //! | How is `/metrics` guarded? | `src/api/operators/guard.rs` (`require_known_name`), by the names of `src/web/host_names.rs`; no key |
 //! | What ends a question at its deadline? | `src/gateway/question/run.rs` (`run_until`); while it waits for its turn or memory, `src/gateway/question/admit.rs` (`timeout_at`); look-ups end at half of the time, in `src/gateway/question/lookup.rs` (`look_up_all`) |

@@ -119,7 +119,7 @@ fn in_words(problem: &gateway::Detail) -> String {
 
 pub(super) fn of_store(error: store::Error) -> Failure {
     match error {
-        store::Error::Unavailable(_) => Failure::unavailable(error),
+        store::Error::Unavailable(_) | store::Error::RolledBack(_) => Failure::unavailable(error),
         store::Error::Settings(_) => Failure::config(error),
         error => Failure::general(error),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::http::uri::Authority;
 
-use crate::config::{LogFormat, LogLevel};
+use crate::config::{LogFormat, LogLevel, Pooler};
 use crate::model::{AppOnly, Secret};
 
 /// A value's form: how to read it, and what to say when that fails.
@@ -128,6 +128,16 @@ pub const DATABASE_URL: Form<Secret> = Form {
         let known = ["sqlite:", "postgres://", "postgresql://"];
         let rest = known.iter().find_map(|scheme| text.strip_prefix(scheme))?;
         (!rest.trim_matches('/').is_empty() && is_visible(text)).then(|| text.into())
+    },
+};
+
+pub const POOLER: Form<Pooler> = Form {
+    expected: "\"none\", \"session\" or \"transaction\"",
+    parse: |text| match text {
+        "none" => Some(Pooler::None),
+        "session" => Some(Pooler::Session),
+        "transaction" => Some(Pooler::Transaction),
+        _ => None,
     },
 };
 

@@ -74,6 +74,7 @@ pub struct Admin {
 pub struct Database {
     /// `sqlite://path` or `postgres://…`.
     pub url: Secret,
+    pub pooler: Pooler,
     pub connections: u32,
     /// The longest wait for a connection on a request's path.
     pub call_wait: Duration,
@@ -87,6 +88,14 @@ pub struct Database {
     pub poll: Duration,
     /// Whether `serve` brings the schema up to date.
     pub migrate: bool,
+}
+
+/// What stands between the gateway and PostgreSQL, and for how long it lends a connection to the server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pooler {
+    None,
+    Session,
+    Transaction,
 }
 
 /// The Engagement API and how to reach it.

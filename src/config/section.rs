@@ -69,6 +69,7 @@ fn admin(reader: &mut Reader<'_>, callers: &Server) -> Admin {
 fn database(reader: &mut Reader<'_>) -> Database {
     Database {
         url: reader.get("database.url", &form::DATABASE_URL),
+        pooler: reader.get("database.pooler", &form::POOLER),
         connections: reader.get("database.connections", &form::DATABASE_CONNECTIONS),
         call_wait: reader.get("database.call_wait", &form::DURATION),
         wait: reader.get("database.wait", &form::DURATION),

@@ -97,6 +97,9 @@ pub enum Error {
     VaultKeyUnavailable(String),
     #[error("the database is unavailable")]
     StoreUnavailable(#[source] Source),
+    /// The connection was lost in the moment of the change.
+    #[error("it is unknown whether the database stored the change")]
+    OutcomeUnknown(#[source] Source),
     #[error("an internal error occurred in the gateway")]
     Internal(#[source] Source),
 }
@@ -233,7 +236,10 @@ impl From<upstream::Error> for Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
-            store::Error::Unavailable(_) => Error::StoreUnavailable(error.into()),
+            store::Error::Unavailable(_) | store::Error::RolledBack(_) => {
+                Error::StoreUnavailable(error.into())
+            }
+            store::Error::OutcomeUnknown(_) => Error::OutcomeUnknown(error.into()),
             _ => Error::Internal(error.into()),
         }
     }

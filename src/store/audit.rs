@@ -121,12 +121,11 @@ impl Store {
         detail: &str,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let line = Line { actor, action, subject, detail };
             record(&mut work, &line, now).await?;
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }
@@ -143,7 +142,7 @@ pub(crate) struct Line<'a> {
 
 /// Writes an entry into the transaction that makes the change.
 pub(crate) async fn record(
-    work: &mut Work<'_>,
+    work: &mut Work,
     line: &Line<'_>,
     now: OffsetDateTime,
 ) -> Result<(), Error> {

@@ -115,10 +115,9 @@ impl Store {
             let sql = format!(
                 "delete from author where (post_id, user_id) in (values {pairs}) returning post_id"
             );
-            self.long(async {
-                let mut lease = self.writer().await?;
-                let mut work = lease.begin().await?;
-                let mut query = work.query_of_many(sql);
+            self.write(|| async {
+                let mut work = self.begin().await?;
+                let mut query = work.query_of_many(sql.clone());
                 for (post, author) in authors {
                     query = query.bind(post.cast_signed()).bind(author.to_string());
                 }
@@ -128,7 +127,7 @@ impl Store {
                 if !changes.is_empty() {
                     changes::record(&mut work, &changes, now).await?;
                 }
-                work.commit().await
+                Ok((work, ()))
             })
             .await?;
         }

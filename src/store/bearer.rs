@@ -57,9 +57,8 @@ impl Store {
                  where app = $1 and generation = $2"
             }
         };
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let query = work
                 .query(sql)
                 .bind(app)
@@ -67,11 +66,10 @@ impl Store {
                 .bind(sealed_token)
                 .bind(whole_seconds(now));
             if work.execute(query).await? == 0 {
-                return Ok(false);
+                return Ok((work, false));
             }
             changes::record(&mut work, &[Change::Bearer { app: app.to_owned() }], now).await?;
-            work.commit().await?;
-            Ok(true)
+            Ok((work, true))
         })
         .await
     }

@@ -57,15 +57,14 @@ struct Row {
 impl Store {
     /// Stores calls in this order, and drops all but the newest `kept`.
     pub async fn insert_calls(&self, calls: &[Call], kept: i64) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             for call in calls {
                 insert(&mut work, call).await?;
             }
             let prune = "delete from call where call_id <= (select max(call_id) from call) - $1";
             work.execute(work.query(prune).bind(kept)).await?;
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }
@@ -114,7 +113,7 @@ impl Store {
     }
 }
 
-async fn insert(work: &mut Work<'_>, call: &Call) -> Result<(), Error> {
+async fn insert(work: &mut Work, call: &Call) -> Result<(), Error> {
     let sql = concat!(
         "insert into call (",
         columns!(),

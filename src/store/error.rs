@@ -9,6 +9,12 @@ pub enum Error {
     /// Retrying later may help: no connection in time, a server stopping, starting or read-only, a full disk, a lock.
     #[error("the database is unavailable")]
     Unavailable(#[source] Cause),
+    /// Nothing was stored; the store itself does such work again.
+    #[error("the database rolled a transaction back")]
+    RolledBack(#[source] Cause),
+    /// The connection was lost while a change was committed, and the database could not be asked how that ended.
+    #[error("it is unknown whether the database stored the change")]
+    OutcomeUnknown(#[source] Cause),
     #[error(
         "the database schema has version {found}, newer than this program's {known}, and takes programs of version {oldest_program} and later: run a newer countersign"
     )]
@@ -58,6 +64,18 @@ impl Error {
         Error::Settings(Cause::new(text))
     }
 
+    pub(crate) fn into_cause(self) -> Cause {
+        match self {
+            Error::Unavailable(cause)
+            | Error::RolledBack(cause)
+            | Error::OutcomeUnknown(cause)
+            | Error::Settings(cause)
+            | Error::Query(cause)
+            | Error::Unreadable(cause) => cause,
+            error => Cause::new(error.to_string()),
+        }
+    }
+
     /// A column that holds what this program never writes.
     pub(crate) fn unreadable(column: &str) -> Error {
         Error::Unreadable(Cause::new(format!("{column} holds a value that cannot be read")))
@@ -76,7 +94,13 @@ pub(crate) fn violates(error: &sqlx::Error, name: &str) -> bool {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
         let cause = Cause::new(describe(&error));
-        if waiting_helps(&error) { Error::Unavailable(cause) } else { Error::Query(cause) }
+        if is_rolled_back(&error) {
+            Error::RolledBack(cause)
+        } else if waiting_helps(&error) {
+            Error::Unavailable(cause)
+        } else {
+            Error::Query(cause)
+        }
     }
 }
 
@@ -97,6 +121,12 @@ fn describe(error: &sqlx::Error) -> String {
     }
 }
 
+/// By SQLSTATE: a transaction that could not be serialised with others, or was the victim of a deadlock.
+fn is_rolled_back(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| matches!(&*code, "40001" | "40P01"))
+}
+
 fn waiting_helps(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -113,10 +143,10 @@ fn waiting_helps(error: &sqlx::Error) -> bool {
     }
 }
 
-/// By SQLSTATE: connections, sign-in, read-only after a failover, deadlocks, resources, locks, shutdown and timeouts.
+/// By SQLSTATE: connections, sign-in, read-only after a failover, resources, locks, shutdown and timeouts.
 fn postgres_recovers(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
-    matches!(&*code, "25006" | "40001" | "40P01" | "55P03" | "57014")
+    matches!(&*code, "25006" | "55P03" | "57014")
         || ["08", "28", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
 }
 

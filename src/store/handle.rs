@@ -1,13 +1,13 @@
 //! A handle on the database: its connections, the turns on them, and how long work may take.
 
-use crate::config;
+use crate::config::{self, Pooler};
 use crate::store::database::deadline::within;
-use crate::store::database::dialect::{Lease, On};
+use crate::store::database::dialect::{Lease, On, Work};
 use crate::store::database::query::{Query, Row, Rows};
-use crate::store::database::{postgres, sqlite};
+use crate::store::database::servers::Servers;
+use crate::store::database::sqlite;
 use crate::store::error::Error;
 use crate::store::webhook::prover::Prover;
-use sqlx::PgPool;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -18,7 +18,7 @@ const SHARE: usize = 5;
 /// A handle on the database; clones share its connections.
 #[derive(Clone)]
 pub struct Store {
-    pub(super) pools: On<PgPool, sqlite::Pools>,
+    pub(super) pools: On<Arc<Servers>, sqlite::Pools>,
     /// Turns for look-ups of keys and sessions that may be made up, so that these leave connections to others.
     pub(super) strangers: Arc<Semaphore>,
     /// The same for links, and for the tokens with which X sends browsers back.
@@ -54,9 +54,12 @@ impl Store {
     async fn open(settings: &config::Database) -> Result<Store, Error> {
         let url = settings.url.expose();
         let pools = if url.starts_with("sqlite:") {
+            if settings.pooler != Pooler::None {
+                return Err(Error::settings("database.pooler: SQLite has no pooler; remove it"));
+            }
             On::Sqlite(sqlite::open(settings).await?)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            On::Postgres(postgres::pool(settings, postgres::options(settings)?))
+            On::Postgres(Servers::of(settings)?)
         } else {
             return Err(Error::settings("the URL must start with sqlite:// or postgres://"));
         };
@@ -76,9 +79,13 @@ impl Store {
             patience,
         };
         match (store.reader(store.wait).await, &store.pools) {
+            (Ok(On::Postgres(first)), On::Postgres(servers)) => {
+                servers.check_pooler(first, store.wait).await?;
+                Ok(store)
+            }
             (Ok(_), _) => Ok(store),
-            (Err(error), On::Postgres(pool)) => {
-                Err(postgres::locate(error, pool, store.call_wait).await)
+            (Err(error), On::Postgres(servers)) => {
+                Err(servers.explain(error, store.call_wait).await)
             }
             (Err(error), On::Sqlite(_)) => Err(error),
         }
@@ -103,7 +110,7 @@ impl Store {
     pub async fn close(&self) {
         let closed = async {
             match &self.pools {
-                On::Postgres(pool) => pool.close().await,
+                On::Postgres(servers) => servers.close().await,
                 On::Sqlite(pools) => {
                     pools.reads.close().await;
                     pools.writes.close().await;
@@ -147,24 +154,23 @@ impl Store {
     }
 
     async fn rows(&self, query: Query) -> Result<Rows, Error> {
-        self.long(async { self.reader(self.wait).await?.rows(query).await }).await
+        let once = || async { self.reader(self.wait).await?.rows(query.clone()).await };
+        self.long(self.try_again(once)).await
     }
 
     async fn first_row(&self, query: Query) -> Result<Rows, Error> {
-        self.long(async { self.reader(self.wait).await?.first_row(query).await }).await
+        let once = || async { self.reader(self.wait).await?.first_row(query.clone()).await };
+        self.long(self.try_again(once)).await
     }
 
     async fn rows_for_call(&self, query: Query) -> Result<Rows, Error> {
-        self.short(async { self.reader(self.call_wait).await?.rows(query).await }).await
+        let once = || async { self.reader(self.call_wait).await?.rows(query.clone()).await };
+        self.short(self.try_again(once)).await
     }
 
     async fn first_row_for_call(&self, query: Query) -> Result<Rows, Error> {
-        self.short(async { self.reader(self.call_wait).await?.first_row(query).await }).await
-    }
-
-    /// Runs a query that writes; returns the number of rows that it affected.
-    pub(super) async fn execute(&self, query: Query) -> Result<u64, Error> {
-        self.long(async { self.writer().await?.execute(query).await }).await
+        let once = || async { self.reader(self.call_wait).await?.first_row(query.clone()).await };
+        self.short(self.try_again(once)).await
     }
 
     /// Work on a request's path.
@@ -188,9 +194,8 @@ impl Store {
         // Boxed, since connecting makes a large future that is seldom needed.
         let lease = Box::pin(async {
             Ok(match &self.pools {
-                // Half of the shortest limit for a connection that is dead leaves half for another.
-                On::Postgres(pool) => {
-                    On::Postgres(postgres::lend(pool, self.call_wait.min(limit / 2)).await?)
+                On::Postgres(servers) => {
+                    On::Postgres(servers.lend(self.answer_within(limit), false).await?)
                 }
                 On::Sqlite(pools) => On::Sqlite(pools.reads.acquire().await?),
             })
@@ -198,11 +203,22 @@ impl Store {
         within(limit, lease).await
     }
 
-    /// A connection to write with.
-    pub(super) async fn writer(&self) -> Result<Lease, Error> {
+    /// Begins a transaction that may write.
+    pub(super) async fn begin(&self) -> Result<Work, Error> {
         match &self.pools {
-            On::Postgres(_) => self.reader(self.wait).await,
-            On::Sqlite(pools) => Ok(On::Sqlite(Box::pin(pools.writes.acquire()).await?)),
+            On::Postgres(servers) => {
+                let lending = Box::pin(servers.lend(self.answer_within(self.wait), true));
+                within(self.wait, lending).await.map(On::Postgres)
+            }
+            // A plain `begin` takes the lock at the first write, and then fails at once where it should wait.
+            On::Sqlite(pools) => {
+                Ok(On::Sqlite(Box::pin(pools.writes.begin_with("begin immediate")).await?))
+            }
         }
+    }
+
+    /// Half of the shortest limit for a connection that is dead leaves half for another.
+    fn answer_within(&self, limit: Duration) -> Duration {
+        self.call_wait.min(limit / 2)
     }
 }

@@ -164,9 +164,8 @@ impl Store {
             key_columns!(),
             ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
         );
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let query = work
                 .query(sql)
                 .bind(&key.id)
@@ -187,7 +186,7 @@ impl Store {
             let line = Line { actor, action: "key.created", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
             changes::record(&mut work, &[Change::Key { id: key.id.clone() }], now).await?;
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }
@@ -204,18 +203,16 @@ impl Store {
     ) -> Result<bool, Error> {
         let sql = "update key set revoked_at = $2, sealed_verifier = $3
              where key_id = $1 returning name";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let query = work.query(sql).bind(id).bind(whole_seconds(now)).bind(sealed_verifier);
             let row: Option<(String,)> = work.fetch_optional(query).await?;
-            let Some((name,)) = row else { return Ok(false) };
+            let Some((name,)) = row else { return Ok((work, false)) };
             let (subject, detail) = (format!("key:{id}"), format!("key {name:?}"));
             let line = Line { actor, action: "key.revoked", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
             changes::record(&mut work, &[Change::Key { id: id.to_owned() }], now).await?;
-            work.commit().await?;
-            Ok(true)
+            Ok((work, true))
         })
         .await
     }

@@ -159,6 +159,7 @@ impl Database {
 pub fn settings(url: &str) -> config::Database {
     config::Database {
         url: Secret::from(url),
+        pooler: config::Pooler::None,
         connections: 5,
         call_wait: Duration::from_millis(250),
         wait: Duration::from_secs(10),
@@ -210,6 +211,10 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
+/// Ends all sessions of gateways in a database.
+pub const HANG_UP: &str = "select pg_terminate_backend(pid) from pg_stat_activity
+    where application_name = 'countersign' and datname = current_database()";
+
 /// A PostgreSQL server of the test's own on a loopback port, which the test may stop, start and suspend.
 pub struct PrivatePostgres {
     folder: PathBuf,
@@ -219,14 +224,43 @@ pub struct PrivatePostgres {
 impl PrivatePostgres {
     /// Copies the cluster that `tests/run` created, and starts it.
     pub fn start_new() -> PrivatePostgres {
-        let folder = run(&["mktemp", "-d", "/tmp/countersign-test.XXXXXX"]);
-        let folder = PathBuf::from(folder.trim());
-        // The port is free now; nothing else takes it in the moment before the server does.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = PrivatePostgres { folder, port };
+        let server = PrivatePostgres { folder: new_folder(), port: free_port() };
         run(&["cp", "-r", &setting("COUNTERSIGN_TEST_PG_TEMPLATE"), &server.data()]);
         server.start();
         server
+    }
+
+    /// A standby that streams from this server and answers readers.
+    pub fn start_standby(&self) -> PrivatePostgres {
+        let standby = PrivatePostgres { folder: new_folder(), port: free_port() };
+        let program = format!("{}/pg_basebackup", setting("COUNTERSIGN_TEST_PG_BIN"));
+        let port = self.port.to_string();
+        run(&[
+            &program,
+            "--host=127.0.0.1",
+            "--port",
+            &port,
+            "--username=countersign",
+            "--checkpoint=fast",
+            "--no-sync",
+            "--write-recovery-conf",
+            "--pgdata",
+            &standby.data(),
+        ]);
+        standby.start();
+        standby
+    }
+
+    /// Makes a primary of a standby.
+    pub fn promote(&self) {
+        self.control(&["promote", "-w"]);
+    }
+
+    /// Runs a statement in its database.
+    pub async fn run(&self, sql: &str) {
+        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+        let sql = AssertSqlSafe(sql.to_owned());
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
     }
 
     /// The URL of its only database, which is empty at first.
@@ -294,6 +328,16 @@ impl Drop for PrivatePostgres {
         }
         run(&["rm", "-rf", &self.folder.display().to_string()]);
     }
+}
+
+/// A folder of the user that PostgreSQL runs as.
+fn new_folder() -> PathBuf {
+    PathBuf::from(run(&["mktemp", "-d", "/tmp/countersign-test.XXXXXX"]).trim())
+}
+
+/// A port that is free now; nothing else takes it in the moment before the server does.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Runs a command as the user that PostgreSQL runs as; gives its output.

@@ -21,6 +21,8 @@ mod manual;
 mod month;
 mod openapi;
 mod overview;
+mod pgbouncer;
+mod postgres_relay;
 mod program;
 mod question;
 mod relay;

@@ -211,6 +211,7 @@ fn link() -> Operation {
     ))
     .about("Creates a one-time link with which a user connects an account in a browser. Its URL is shown only once. The key must be allowed to create links; the app is the key's own, and a key that is limited to some accounts must name one of them as `user_id`.")
     .refuses(problems::of_links())
+    .refuses(problems::of_changes())
 }
 
 fn operation(

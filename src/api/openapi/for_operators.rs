@@ -66,8 +66,10 @@ pub(crate) fn operation(
     id: &'static str,
     summary: &'static str,
 ) -> Operation {
-    Operation::new(Audience::Operators, method, path, id, summary)
-        .refuses(problems::of_keys(Kind::Admin))
+    let changes = method != HttpMethod::Get;
+    let operation = Operation::new(Audience::Operators, method, path, id, summary)
+        .refuses(problems::of_keys(Kind::Admin));
+    if changes { operation.refuses(problems::of_changes()) } else { operation }
 }
 
 pub(crate) fn of_key() -> Parameter {

@@ -150,6 +150,11 @@ pub(crate) fn of_bodies() -> Vec<Sample> {
     ]
 }
 
+/// What only requests that change something run into.
+pub(crate) fn of_changes() -> Vec<Sample> {
+    vec![Error::OutcomeUnknown("away".into()).into()]
+}
+
 pub(crate) fn of_requests() -> Vec<Sample> {
     let detail = "must be a post id of 1 to 19 digits, as a string or a whole number, not \"abc\"";
     vec![invalid("post_id", Detail::at("/tweet_ids/0", detail))]

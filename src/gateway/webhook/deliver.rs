@@ -235,7 +235,9 @@ impl Gateway {
         let new = NewLink::to_reconnect(app, *user_id, screen_name);
         let created = match self.create_link(new, ACTOR).await {
             Ok(created) => created,
-            Err(error @ Error::StoreUnavailable(_)) => return Err(error),
+            Err(error @ (Error::StoreUnavailable(_) | Error::OutcomeUnknown(_))) => {
+                return Err(error);
+            }
             // An event without a link is better than none.
             Err(error) => {
                 let error = &error as &dyn std::error::Error;

@@ -14,7 +14,6 @@ use crate::store::account::row::{Row, SealedRow, account_columns, sealed_account
 use crate::store::audit::{self, Line};
 use crate::store::database::changes;
 use crate::store::database::changes::Change;
-use crate::store::database::deadline::within;
 use crate::store::database::dialect::Work;
 use crate::store::search::holding;
 use crate::store::webhook::event::NewEvent;
@@ -134,10 +133,9 @@ impl Store {
         let changes: Vec<Change> =
             accounts.iter().map(|account| changed(&account.app, account.user_id)).collect();
         let count = u32::try_from(accounts.len()).unwrap_or(u32::MAX);
-        within(self.patience + IMPORT_EACH * count, async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
-            for account in accounts {
+        self.write_within(self.patience + IMPORT_EACH * count, || async {
+            let mut work = self.begin().await?;
+            for account in &accounts {
                 put(&mut work, account, now).await?;
                 let subject = subject(&account.app, account.user_id);
                 let detail = format!("@{}", account.screen_name);
@@ -148,7 +146,7 @@ impl Store {
                 self.insert_connected_event(&mut work, account, reason, now).await?;
             }
             changes::record(&mut work, &changes, now).await?;
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }
@@ -166,9 +164,8 @@ impl Store {
         let sql = "update account set state = $3, state_since = $4
              where app = $1 and user_id = $2 and state <> $3 and sealed_token = $5";
         let Account { app, user_id, screen_name, .. } = &stored.account;
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let query = work
                 .query(sql)
                 .bind(app)
@@ -177,7 +174,7 @@ impl Store {
                 .bind(whole_seconds(now))
                 .bind(&stored.sealed_token);
             if work.execute(query).await? == 0 {
-                return Ok(false);
+                return Ok((work, false));
             }
             let event = Event::of_state(state);
             let subject = subject(app, *user_id);
@@ -186,8 +183,7 @@ impl Store {
             let event = NewEvent { event, app, user_id: *user_id, screen_name, reason };
             self.insert_event(&mut work, &event, now).await?;
             changes::record(&mut work, &[changed(app, *user_id)], now).await?;
-            work.commit().await?;
-            Ok(true)
+            Ok((work, true))
         })
         .await
     }
@@ -234,27 +230,25 @@ impl Store {
              returning ",
             sealed_account_columns!()
         );
-        self.long(async {
-            let mut lease = self.reader(self.wait).await?;
-            let mut found: Option<(String, String)> = None;
-            for (sql, before) in find {
-                if found.is_none() {
-                    let query = lease.query(sql).bind(whole_seconds(before));
-                    found = lease.fetch_optional(query).await?;
-                }
+        let mut found: Option<(String, String)> = None;
+        for (sql, before) in find {
+            if found.is_none() {
+                let query = self.query(sql).bind(whole_seconds(before));
+                found = self.fetch_optional(query).await?;
             }
-            let Some((app, user_id)) = found else { return Ok(None) };
-            drop(lease);
-            let mut lease = self.writer().await?;
-            let query = lease
-                .query(claim)
-                .bind(app)
-                .bind(user_id)
-                .bind(whole_seconds(now))
-                .bind(whole_seconds(before))
-                .bind(whole_seconds(before_blocked));
-            let row: Option<SealedRow> = lease.fetch_optional(query).await?;
-            row.map(StoredAccount::try_from).transpose()
+        }
+        let Some((app, user_id)) = found else { return Ok(None) };
+        let query = self
+            .query(claim)
+            .bind(app)
+            .bind(user_id)
+            .bind(whole_seconds(now))
+            .bind(whole_seconds(before))
+            .bind(whole_seconds(before_blocked));
+        self.write(|| async {
+            let mut work = self.begin().await?;
+            let row: Option<SealedRow> = work.fetch_optional(query.clone()).await?;
+            Ok((work, row.map(StoredAccount::try_from).transpose()?))
         })
         .await
     }
@@ -268,12 +262,11 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<bool, Error> {
         let sql = "delete from account where app = $1 and user_id = $2 returning screen_name";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let query = work.query(sql).bind(app).bind(user_id.to_string());
             let row: Option<(String,)> = work.fetch_optional(query).await?;
-            let Some((name,)) = row else { return Ok(false) };
+            let Some((name,)) = row else { return Ok((work, false)) };
             let (subject, detail) = (subject(app, user_id), format!("@{name}"));
             let line =
                 Line { actor, action: "account.removed", subject: &subject, detail: &detail };
@@ -282,8 +275,7 @@ impl Store {
             let event = NewEvent { event, app, user_id, screen_name: &name, reason };
             self.insert_event(&mut work, &event, now).await?;
             changes::record(&mut work, &[changed(app, user_id)], now).await?;
-            work.commit().await?;
-            Ok(true)
+            Ok((work, true))
         })
         .await
     }
@@ -301,7 +293,7 @@ impl Store {
 }
 
 pub(super) async fn put(
-    work: &mut Work<'_>,
+    work: &mut Work,
     account: &NewAccount,
     now: OffsetDateTime,
 ) -> Result<(), Error> {

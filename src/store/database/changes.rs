@@ -7,7 +7,7 @@ use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::UserId;
-use crate::store::database::dialect::{On, Work};
+use crate::store::database::dialect::Work;
 use crate::store::database::notify;
 use crate::store::{Error, Store, whole_seconds};
 
@@ -88,7 +88,7 @@ impl Store {
 
 /// Writes changes into the transaction that makes them; the last step before its commit.
 pub(crate) async fn record(
-    work: &mut Work<'_>,
+    work: &mut Work,
     changes: &[Change],
     now: OffsetDateTime,
 ) -> Result<(), Error> {
@@ -98,7 +98,7 @@ pub(crate) async fn record(
     for (id, change) in (latest - count + 1..).zip(changes) {
         insert(work, id, change, now).await?;
     }
-    if let On::Postgres(_) = work {
+    if work.notifies() {
         let query = work.query("select pg_notify($1, $2)");
         work.execute(query.bind(notify::CHANNEL).bind(latest.to_string())).await?;
     }
@@ -106,7 +106,7 @@ pub(crate) async fn record(
 }
 
 async fn insert(
-    work: &mut Work<'_>,
+    work: &mut Work,
     id: i64,
     change: &Change,
     now: OffsetDateTime,

@@ -1,9 +1,8 @@
 //! The two databases side by side: one of two values, and connections to whichever database is there.
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, Postgres, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
-use crate::store::Error;
 use crate::store::database::postgres::Loan;
 
 /// A value for one database or the other.
@@ -13,11 +12,11 @@ pub(crate) enum On<P, S> {
     Sqlite(S),
 }
 
-/// A connection, given back to its pool when dropped.
+/// A connection to read with, given back to its pool when dropped.
 pub(crate) type Lease = On<Loan, PoolConnection<Sqlite>>;
 
-/// A transaction, rolled back unless committed.
-pub(crate) type Work<'c> = On<Transaction<'c, Postgres>, Transaction<'c, Sqlite>>;
+/// A transaction, rolled back unless `Store::commit` takes it.
+pub(crate) type Work = On<Loan, Transaction<'static, Sqlite>>;
 
 /// Runs the same text with the value of either database as `$value`.
 macro_rules! on {
@@ -30,21 +29,9 @@ macro_rules! on {
 }
 pub(in crate::store::database) use on;
 
-impl Lease {
-    /// Begins a transaction that may write.
-    pub(crate) async fn begin(&mut self) -> Result<Work<'_>, Error> {
-        Ok(match self {
-            On::Postgres(connection) => On::Postgres(Connection::begin(&mut **connection).await?),
-            // A plain `begin` takes the lock at the first write, and then fails at once where it should wait.
-            On::Sqlite(connection) => {
-                On::Sqlite(Connection::begin_with(&mut **connection, "begin immediate").await?)
-            }
-        })
-    }
-}
-
-impl Work<'_> {
-    pub(crate) async fn commit(self) -> Result<(), Error> {
-        Ok(on!(self, transaction => transaction.commit().await)?)
+impl Work {
+    /// Whether replicas are notified of changes, beside reading them every so often.
+    pub(crate) fn notifies(&self) -> bool {
+        matches!(self, On::Postgres(loan) if loan.notifies())
     }
 }

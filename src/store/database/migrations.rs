@@ -5,10 +5,11 @@
 
 use std::ops::DerefMut;
 
-use sqlx::{PgConnection, SqliteConnection};
+use sqlx::SqliteConnection;
 use time::OffsetDateTime;
 
 use crate::store::database::dialect::{On, Work};
+use crate::store::database::postgres::Link;
 use crate::store::{Error, Store, whole_seconds};
 
 /// One step from a schema version to the next.
@@ -74,21 +75,23 @@ impl Store {
 
     /// `migrate`, but not beyond `version`.
     pub async fn migrate_to(&self, version: i64, now: OffsetDateTime) -> Result<Vec<i64>, Error> {
-        let mut lease = self.writer().await?;
-        let mut work = lease.begin().await?;
-        take_turn(&mut work).await?;
-        create_version_table(&mut work).await?;
-        let schema = read(&mut work).await?;
-        let mut applied = Vec::new();
-        for migration in pending(schema).filter(|migration| migration.version <= version) {
-            apply(&mut work, migration, now).await?;
-            applied.push(migration.version);
-        }
-        if schema.found > schema.known {
-            schema.check()?;
-        }
-        work.commit().await?;
-        Ok(applied)
+        self.try_again(|| async {
+            let mut work = self.begin().await?;
+            take_turn(&mut work).await?;
+            create_version_table(&mut work).await?;
+            let schema = read(&mut work).await?;
+            let mut applied = Vec::new();
+            for migration in pending(schema).filter(|migration| migration.version <= version) {
+                apply(&mut work, migration, now).await?;
+                applied.push(migration.version);
+            }
+            if schema.found > schema.known {
+                schema.check()?;
+            }
+            self.commit(work).await?;
+            Ok(applied)
+        })
+        .await
     }
 
     /// The steps that `migrate` would apply, in order.
@@ -120,7 +123,7 @@ fn pending(schema: Schema) -> impl Iterator<Item = &'static Migration> {
 /// What the database says of its schema.
 async fn read<P, S>(connection: &mut On<P, S>) -> Result<Schema, Error>
 where
-    P: DerefMut<Target = PgConnection>,
+    P: Link,
     S: DerefMut<Target = SqliteConnection>,
 {
     let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
@@ -145,7 +148,7 @@ where
 
 /// On SQLite, `begin immediate` already gave the turn. The lock ends with the transaction, so that a pooler between
 /// here and the server cannot strand it; waiting for it may take longer than other statements may.
-async fn take_turn(work: &mut Work<'_>) -> Result<(), Error> {
+async fn take_turn(work: &mut Work) -> Result<(), Error> {
     if let On::Postgres(transaction) = work {
         sqlx::raw_sql("set local statement_timeout = 0").execute(&mut **transaction).await?;
         work.execute(work.query("select pg_advisory_xact_lock($1)").bind(LOCK)).await?;
@@ -153,7 +156,7 @@ async fn take_turn(work: &mut Work<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-async fn create_version_table(work: &mut Work<'_>) -> Result<(), Error> {
+async fn create_version_table(work: &mut Work) -> Result<(), Error> {
     let sql = match work {
         On::Postgres(_) => {
             "create table if not exists schema_version (
@@ -177,11 +180,7 @@ async fn create_version_table(work: &mut Work<'_>) -> Result<(), Error> {
     work.execute(work.query(sql)).await.map(drop)
 }
 
-async fn apply(
-    work: &mut Work<'_>,
-    migration: &Migration,
-    now: OffsetDateTime,
-) -> Result<(), Error> {
+async fn apply(work: &mut Work, migration: &Migration, now: OffsetDateTime) -> Result<(), Error> {
     match work {
         On::Postgres(transaction) => {
             sqlx::raw_sql(migration.postgres).execute(&mut **transaction).await.map(drop)?;

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
+use crate::config::Pooler;
 use crate::store::database::deadline::within;
 use crate::store::database::dialect::On;
+use crate::store::database::servers::Used;
 use crate::store::{Error, Store};
 
 pub(crate) const CHANNEL: &str = "countersign_change";
 
 /// A dedicated connection that is notified of changes.
 pub struct Wake {
-    options: PgConnectOptions,
+    used: watch::Receiver<Used>,
     wait: Duration,
     listener: Option<PgListener>,
     /// When a silent connection is next checked for being alive.
@@ -22,15 +25,19 @@ pub struct Wake {
 }
 
 impl Store {
-    /// Listens for changes; `None` on SQLite, where a poll is cheap and nothing notifies.
+    /// Listens for changes; `None` on SQLite, where a poll is cheap and nothing notifies, and behind a pooler, which
+    /// would hand notifications to whoever has the connection next.
     pub async fn listen(&self) -> Result<Option<Wake>, Error> {
-        let On::Postgres(pool) = &self.pools else { return Ok(None) };
-        let options = pool.connect_options().as_ref().clone();
-        let listener = Some(listen(&options, self.wait).await?);
+        let On::Postgres(servers) = &self.pools else { return Ok(None) };
+        if servers.terms().pooler != Pooler::None {
+            return Ok(None);
+        }
         let mut heartbeat = interval(self.wait);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         heartbeat.reset();
-        Ok(Some(Wake { options, wait: self.wait, listener, heartbeat }))
+        let mut wake = Wake { used: servers.used(), wait: self.wait, listener: None, heartbeat };
+        wake.listener = Some(wake.listen().await?);
+        Ok(Some(wake))
     }
 }
 
@@ -40,7 +47,7 @@ impl Wake {
     /// again later: it reconnects.
     pub async fn wait(&mut self) -> Result<(), Error> {
         let Some(listener) = &mut self.listener else {
-            self.listener = Some(listen(&self.options, self.wait).await?);
+            self.listener = Some(self.listen().await?);
             return Ok(());
         };
         loop {
@@ -54,10 +61,16 @@ impl Wake {
                     Ok(()) => continue,
                     Err(error) => error,
                 },
+                Ok(()) = self.used.changed() => Error::unavailable("another server is in use"),
             };
             self.listener = None;
             return Err(lost);
         }
+    }
+
+    async fn listen(&mut self) -> Result<PgListener, Error> {
+        let options = self.used.borrow_and_update().pool.connect_options();
+        listen(&options, self.wait).await
     }
 }
 

@@ -1,133 +1,234 @@
-//! PostgreSQL: the pool, and connections that are alive and may write.
+//! PostgreSQL: what is asked of a connection, with or without a pooler on the way, and connections on loan that have
+//! just answered and may write.
 
-use std::error::Error as _;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgConnection, PgPool, Postgres, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection, PgPool, Postgres, Row};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use crate::config;
+use crate::config::{self, Pooler};
 use crate::store::Error;
 
-/// Parameters a URL may have. The driver logs those it does not know together with their values.
-const PARAMETERS: [&str; 17] = [
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "options",
-    "password",
-    "port",
-    "ssl-ca",
-    "ssl-cert",
-    "ssl-key",
-    "ssl-mode",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "statement-cache-capacity",
-    "user",
-];
+/// Asks whether the server is a standby, or was told to refuse writes.
+const IS_READ_ONLY: &str = "show transaction_read_only";
 
-/// Reads the URL; no part of it goes into an error, since any part may be the password.
-pub(crate) fn options(settings: &config::Database) -> Result<PgConnectOptions, Error> {
-    let url = settings.url.expose();
-    let (address, query) = url.split_once('?').unwrap_or((url, ""));
-    // Otherwise a password with one of these would be taken for a host and a port, which errors may show.
-    let rest = address.splitn(3, '/').nth(2).and_then(|path| path.split_once(['/', '#']));
-    if rest.is_some_and(|(_, host)| host.contains('@')) {
-        return Err(Error::settings(
-            "the URL cannot be read; write a / inside a password as %2F, a # as %23",
-        ));
+/// What the settings ask of every connection.
+#[derive(Clone)]
+pub(crate) struct Terms {
+    pub(crate) pooler: Pooler,
+    connections: u32,
+    wait: Duration,
+    statement_timeout: Duration,
+    connection_life: Duration,
+}
+
+impl Terms {
+    pub(crate) fn of(settings: &config::Database) -> Terms {
+        Terms {
+            pooler: settings.pooler,
+            connections: settings.connections,
+            wait: settings.wait,
+            statement_timeout: settings.statement_timeout,
+            connection_life: settings.connection_life,
+        }
     }
-    let known =
-        |pair: &str| PARAMETERS.contains(&pair.split_once('=').map_or(pair, |(key, _)| key));
-    if !query.is_empty() && !query.split('&').all(known) {
-        return Err(Error::settings(
-            "the URL has an unknown parameter; write a ? inside a password as %3F",
-        ));
-    }
-    let mut options: PgConnectOptions =
-        url.parse().map_err(|_| Error::settings("the URL cannot be read"))?;
-    if options.get_application_name().is_none() {
-        options = options.application_name("countersign");
-    }
-    let milliseconds = |time: Duration| time.as_millis().to_string();
-    Ok(options
-        .options([
-            ("statement_timeout", milliseconds(settings.statement_timeout)),
+
+    /// The time limits that a session has, by the names of their parameters.
+    fn limits(&self) -> [(&'static str, String); 2] {
+        let milliseconds = |time: Duration| time.as_millis().to_string();
+        [
+            ("statement_timeout", milliseconds(self.statement_timeout)),
             // A replica that hangs inside a transaction must not hold the change counter's lock.
-            ("idle_in_transaction_session_timeout", milliseconds(settings.statement_timeout * 2)),
-        ])
-        .disable_statement_logging())
-}
+            ("idle_in_transaction_session_timeout", milliseconds(self.statement_timeout * 2)),
+        ]
+    }
 
-/// The pool, not connected yet.
-pub(crate) fn pool(settings: &config::Database, options: PgConnectOptions) -> PgPool {
-    PgPoolOptions::new()
-        .max_connections(settings.connections)
-        .acquire_timeout(settings.wait)
-        .max_lifetime(settings.connection_life)
-        // `lend` does its own test, which also checks that the server accepts writes.
-        .test_before_acquire(false)
-        .connect_lazy_with(options)
-}
-
-/// Why the first connection failed, with the server's host and port. The pool retries a server that refuses until its
-/// time is up, and then reports only the timeout.
-pub(crate) async fn locate(error: Error, pool: &PgPool, limit: Duration) -> Error {
-    let options = pool.connect_options();
-    let error = match timeout(limit, options.connect()).await {
-        Ok(Err(refused)) => refused.into(),
-        _ => error,
-    };
-    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    let host =
-        options.get_socket().map_or(options.get_host().into(), |socket| socket.to_string_lossy());
-    Error::unavailable(&format!("host {host}, port {}: {cause}", options.get_port()))
-}
-
-/// A connection on loan, which goes back to its pool when dropped.
-pub(crate) struct Loan {
-    connection: PoolConnection<Postgres>,
-    answer_within: Duration,
-    is_sound: bool,
-}
-
-/// A connection that has just answered and whose server is not a standby. Dead connections are closed on the way.
-pub(crate) async fn lend(pool: &PgPool, answer_within: Duration) -> Result<Loan, Error> {
-    loop {
-        let mut loan = Loan { connection: pool.acquire().await?, answer_within, is_sound: true };
-        let answer = timeout(answer_within, is_read_only(&mut loan)).await;
-        if let Ok(Ok(false)) = answer {
-            return Ok(loan);
+    /// `options` with all that connecting asks for. A pooler takes no parameters but a few, and those not from us alone.
+    pub(crate) fn apply(&self, mut options: PgConnectOptions) -> Result<PgConnectOptions, Error> {
+        if options.get_application_name().is_none() {
+            options = options.application_name("countersign");
         }
-        loan.is_sound = false;
-        if let Ok(Ok(true)) = answer {
-            return Err(Error::unavailable("the server is read-only"));
+        if self.pooler == Pooler::None {
+            options = options.options(self.limits());
+        } else if options.get_options().is_some_and(|text| !text.is_empty()) {
+            return Err(Error::settings(
+                "database.url: the parameter options (or the environment variable PGOPTIONS) cannot pass a pooler; remove it, and use `alter role … set`",
+            ));
+        } else {
+            options = options.extra_float_digits(None);
+        }
+        Ok(options.disable_statement_logging())
+    }
+
+    /// A pool that is not connected yet.
+    pub(crate) fn pool(&self, options: PgConnectOptions) -> PgPool {
+        let pool = PgPoolOptions::new()
+            .max_connections(self.connections)
+            .acquire_timeout(self.wait)
+            .max_lifetime(self.connection_life)
+            // `Loan::check` does its own test.
+            .test_before_acquire(false);
+        let pool = match self.pooler {
+            Pooler::None | Pooler::Transaction => pool,
+            Pooler::Session => {
+                let set = self.set("set");
+                pool.after_connect(move |connection, _| {
+                    let set = sqlx::raw_sql(AssertSqlSafe(set.clone()));
+                    Box::pin(async move { set.execute(connection).await.map(drop) })
+                })
+            }
+        };
+        pool.connect_lazy_with(options)
+    }
+
+    /// The statement timeout as PostgreSQL shows it in `pg_settings`.
+    pub(crate) fn statement_timeout(&self) -> String {
+        self.statement_timeout.as_millis().to_string()
+    }
+
+    /// Statements that set the limits, beginning with `set` or `set local`.
+    fn set(&self, set: &str) -> String {
+        let [first, second] =
+            self.limits().map(|(name, milliseconds)| format!("{set} {name} = {milliseconds}"));
+        format!("{first}; {second}")
+    }
+
+    /// The statements that open a loan, as one message; the only row tells whether the server is read-only.
+    fn open(&self, begins: bool) -> String {
+        match (self.pooler, begins) {
+            (Pooler::Transaction, _) => {
+                format!("begin; {}; {IS_READ_ONLY}", self.set("set local"))
+            }
+            (_, true) => format!("begin; {IS_READ_ONLY}"),
+            (_, false) => IS_READ_ONLY.to_owned(),
         }
     }
 }
 
-async fn is_read_only(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let row = sqlx::raw_sql("show transaction_read_only").fetch_one(connection).await?;
+/// A connection to PostgreSQL.
+pub(crate) trait Link: DerefMut<Target = PgConnection> {
+    /// Whether a statement may stay prepared on it. Behind a pooler, the next statement may run on another connection
+    /// to the server, and this one may be lent to somebody else.
+    fn keeps_statements(&self) -> bool;
+}
+
+/// A connection on loan, which goes back to its pool when dropped. A transaction that is not committed is rolled back.
+pub(crate) struct Loan {
+    /// `None` only while it is dropped.
+    connection: Option<PoolConnection<Postgres>>,
+    answer_within: Duration,
+    pooler: Pooler,
+    is_sound: bool,
+    is_in_transaction: bool,
+}
+
+/// Why there is no loan.
+pub(crate) enum Refused {
+    /// By a server that does not take writes.
+    ReadOnly,
+    Failed(Error),
+}
+
+/// A connection that has just answered and whose server takes writes, in a transaction if it `begins` one or if it
+/// comes from a pooler that may give the next transaction another connection. Dead connections are closed on the way.
+pub(crate) async fn lend(
+    pool: &PgPool,
+    terms: &Terms,
+    answer_within: Duration,
+    begins: bool,
+) -> Result<Loan, Refused> {
+    let is_in_transaction = begins || terms.pooler == Pooler::Transaction;
+    loop {
+        let connection = pool.acquire().await.map_err(|error| Refused::Failed(error.into()))?;
+        let mut loan = Loan {
+            connection: Some(connection),
+            answer_within,
+            pooler: terms.pooler,
+            is_sound: true,
+            is_in_transaction,
+        };
+        match timeout(answer_within, is_read_only(&mut loan, terms.open(begins))).await {
+            Ok(Ok(false)) => return Ok(loan),
+            Ok(Ok(true)) => {
+                loan.is_sound = false;
+                return Err(Refused::ReadOnly);
+            }
+            Ok(Err(_)) | Err(_) => loan.is_sound = false,
+        }
+    }
+}
+
+/// Whether the server at the other end of a new connection takes writes.
+pub(crate) async fn takes_writes(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
+    let mut connection = options.connect().await?;
+    let is_read_only = is_read_only(&mut connection, IS_READ_ONLY.to_owned()).await;
+    // The answer is there; how the connection ends does not matter.
+    let _ = sqlx::Connection::close(connection).await;
+    Ok(!is_read_only?)
+}
+
+async fn is_read_only(connection: &mut PgConnection, sql: String) -> Result<bool, sqlx::Error> {
+    let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(connection).await?;
     Ok(row.try_get::<String, _>(0)? == "on")
 }
 
+impl Loan {
+    /// The number that the server gave the transaction, by which others find out how it ended; `None` if it has
+    /// written nothing.
+    pub(crate) async fn transaction_id(&mut self) -> Result<Option<i64>, sqlx::Error> {
+        let sql = "select txid_current_if_assigned()::text";
+        let row = sqlx::raw_sql(sql).fetch_one(&mut **self).await?;
+        Ok(row.try_get::<Option<String>, _>(0)?.and_then(|id| id.parse().ok()))
+    }
+
+    pub(crate) async fn commit(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("commit").execute(&mut **self).await?;
+        self.is_in_transaction = false;
+        Ok(())
+    }
+
+    /// Whether changes are notified. Behind a pooler nobody listens: the session that does would be lent to others.
+    pub(crate) fn notifies(&self) -> bool {
+        self.pooler == Pooler::None
+    }
+
+    /// Closes the connection instead of giving it back.
+    pub(crate) fn discard(mut self) {
+        self.is_sound = false;
+    }
+}
+
 impl Drop for Loan {
-    /// Gives the driver a limit: it waits for an answer before the connection is back in the pool, and
-    /// when the server is out of reach that would take its place in the pool until TCP gives up.
     fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        let Ok(runtime) = Handle::try_current() else { return };
         if !self.is_sound {
-            self.connection.close_on_drop();
-        } else if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(timeout(self.answer_within, self.connection.return_to_pool()));
+            connection.close_on_drop();
+            return;
         }
+        let (limit, rolls_back) = (self.answer_within, self.is_in_transaction);
+        runtime.spawn(async move {
+            if rolls_back {
+                let rolling_back = sqlx::raw_sql("rollback").execute(&mut *connection);
+                if !matches!(timeout(limit, rolling_back).await, Ok(Ok(_))) {
+                    connection.close_on_drop();
+                    return;
+                }
+            }
+            // The driver waits for an answer before the connection is back in the pool. When the server is out of
+            // reach, that would take its place in the pool until TCP gives up.
+            let _ = timeout(limit, connection.return_to_pool()).await;
+        });
+    }
+}
+
+impl Link for Loan {
+    fn keeps_statements(&self) -> bool {
+        self.pooler == Pooler::None
     }
 }
 
@@ -135,12 +236,12 @@ impl Deref for Loan {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.connection
+        self.connection.as_ref().expect("a loan has its connection until it is dropped")
     }
 }
 
 impl DerefMut for Loan {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        self.connection.as_mut().expect("a loan has its connection until it is dropped")
     }
 }

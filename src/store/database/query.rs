@@ -1,5 +1,6 @@
 //! Queries: each is written once, in the subset that both databases speak, and run on the one in use.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::DerefMut;
 
@@ -7,10 +8,12 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query as Statement;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{
-    AssertSqlSafe, Encode, FromRow, PgConnection, Postgres, Sqlite, SqliteConnection, Type,
+    Arguments, AssertSqlSafe, Encode, FromRow, PgConnection, Postgres, SqlSafeStr, SqlStr, Sqlite,
+    SqliteConnection, Type,
 };
 
 use crate::store::database::dialect::{On, on};
+use crate::store::database::postgres::Link;
 use crate::store::error::{Cause, Error, violates};
 
 /// The most items that one statement names; SQLite takes 32766 parameters.
@@ -30,23 +33,36 @@ impl<T> Row for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, Sqli
 
 type PgStatement = Statement<'static, Postgres, PgArguments>;
 type SqliteStatement = Statement<'static, Sqlite, SqliteArguments>;
-type Connection<'c> = On<&'c mut PgConnection, &'c mut SqliteConnection>;
 type Paired<'c> =
     On<(PgStatement, &'c mut PgConnection), (SqliteStatement, &'c mut SqliteConnection)>;
 
-/// A statement and its parameters, for the database that it was made for.
-pub(in crate::store) struct Query(On<PgStatement, SqliteStatement>);
+/// A connection to run a query on.
+struct Connection<'c> {
+    link: On<&'c mut PgConnection, &'c mut SqliteConnection>,
+    keeps_statements: bool,
+}
+
+/// A statement and its parameters, for the database that it was made for. A clone can be run again.
+#[derive(Clone)]
+pub(in crate::store) struct Query {
+    sql: Cow<'static, str>,
+    parameters: On<PgArguments, SqliteArguments>,
+    /// Whether a parameter could not be encoded.
+    is_broken: bool,
+}
 
 impl Query {
     /// Sets the next parameter.
-    pub(in crate::store) fn bind<'v, T>(self, value: T) -> Query
+    pub(in crate::store) fn bind<'v, T>(mut self, value: T) -> Query
     where
         T: Encode<'v, Postgres> + Type<Postgres> + Encode<'v, Sqlite> + Type<Sqlite>,
     {
-        Query(match self.0 {
-            On::Postgres(statement) => On::Postgres(statement.bind(value)),
-            On::Sqlite(statement) => On::Sqlite(statement.bind(value)),
-        })
+        let added = match &mut self.parameters {
+            On::Postgres(parameters) => parameters.add(value),
+            On::Sqlite(parameters) => parameters.add(value),
+        };
+        self.is_broken |= added.is_err();
+        self
     }
 
     async fn fetch_all(self, connection: Connection<'_>) -> Result<Rows, Error> {
@@ -82,13 +98,22 @@ impl Query {
         })
     }
 
+    /// Text that depends on the number of parameters is not worth keeping prepared.
     fn paired(self, connection: Connection<'_>) -> Result<Paired<'_>, Error> {
-        match (self.0, connection) {
-            (On::Postgres(statement), On::Postgres(connection)) => {
-                Ok(On::Postgres((statement, connection)))
+        if self.is_broken {
+            return Err(Error::Query(Cause::new("a parameter cannot be encoded")));
+        }
+        let is_kept = connection.keeps_statements && matches!(self.sql, Cow::Borrowed(_));
+        let sql: SqlStr = match self.sql {
+            Cow::Borrowed(text) => text.into_sql_str(),
+            Cow::Owned(text) => AssertSqlSafe(text).into_sql_str(),
+        };
+        match (self.parameters, connection.link) {
+            (On::Postgres(parameters), On::Postgres(link)) => {
+                Ok(On::Postgres((sqlx::query_with(sql, parameters).persistent(is_kept), link)))
             }
-            (On::Sqlite(statement), On::Sqlite(connection)) => {
-                Ok(On::Sqlite((statement, connection)))
+            (On::Sqlite(parameters), On::Sqlite(link)) => {
+                Ok(On::Sqlite((sqlx::query_with(sql, parameters).persistent(is_kept), link)))
             }
             _ => Err(Error::Query(Cause::new("the query is for the other database"))),
         }
@@ -113,33 +138,39 @@ impl Rows {
 impl<P, S> On<P, S> {
     /// A query for this database.
     pub(in crate::store) fn query(&self, sql: &'static str) -> Query {
-        Query(match self {
-            On::Postgres(_) => On::Postgres(sqlx::query(sql)),
-            On::Sqlite(_) => On::Sqlite(sqlx::query(sql)),
-        })
+        self.query_text(Cow::Borrowed(sql))
     }
 
-    /// A query whose text depends on the number of its parameters, and which is therefore not kept prepared.
+    /// A query whose text depends on the number of its parameters.
     pub(in crate::store) fn query_of_many(&self, sql: String) -> Query {
-        let sql = AssertSqlSafe(sql);
-        Query(match self {
-            On::Postgres(_) => On::Postgres(sqlx::query(sql).persistent(false)),
-            On::Sqlite(_) => On::Sqlite(sqlx::query(sql).persistent(false)),
-        })
+        self.query_text(Cow::Owned(sql))
+    }
+
+    fn query_text(&self, sql: Cow<'static, str>) -> Query {
+        let parameters = match self {
+            On::Postgres(_) => On::Postgres(PgArguments::default()),
+            On::Sqlite(_) => On::Sqlite(SqliteArguments::default()),
+        };
+        Query { sql, parameters, is_broken: false }
     }
 }
 
 /// What can be done on a connection or in a transaction.
 impl<P, S> On<P, S>
 where
-    P: DerefMut<Target = PgConnection>,
+    P: Link,
     S: DerefMut<Target = SqliteConnection>,
 {
     fn connection(&mut self) -> Connection<'_> {
-        match self {
-            On::Postgres(connection) => On::Postgres(&mut **connection),
-            On::Sqlite(connection) => On::Sqlite(&mut **connection),
-        }
+        let keeps_statements = match self {
+            On::Postgres(link) => link.keeps_statements(),
+            On::Sqlite(_) => true,
+        };
+        let link = match self {
+            On::Postgres(link) => On::Postgres(&mut **link),
+            On::Sqlite(link) => On::Sqlite(&mut **link),
+        };
+        Connection { link, keeps_statements }
     }
 
     pub(in crate::store) async fn rows(&mut self, query: Query) -> Result<Rows, Error> {

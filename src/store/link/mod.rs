@@ -80,11 +80,10 @@ impl Store {
         sealed_proof: &[u8],
         actor: &str,
     ) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             insert(&mut work, hash, link, sealed_proof, actor, None).await?;
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }
@@ -102,17 +101,16 @@ impl Store {
         let lock = "update key set rights = rights where key_id = $1";
         let count = "select count(*), min(expires_at) from link
              where key_id = $1 and expires_at > $2 and user_id is null";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             work.execute(work.query(lock).bind(key_id)).await?;
             let query = work.query(count).bind(key_id).bind(whole_seconds(link.created_at));
             let (waiting, first): (i64, Option<OffsetDateTime>) = work.fetch_one(query).await?;
             if let Some(first) = first.filter(|_| waiting >= i64::from(most)) {
-                return Ok(Err(first));
+                return Ok((work, Err(first)));
             }
             insert(&mut work, hash, link, sealed_proof, actor, Some(key_id)).await?;
-            work.commit().await.map(Ok)
+            Ok((work, Ok(())))
         })
         .await
     }
@@ -210,17 +208,15 @@ impl Store {
         );
         let under_way =
             "update link set last_failure = $2 where link_hash = $1 and user_id is null";
-        self.long(async {
+        self.write(|| async {
             let _turn = self.links.acquire().await;
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+            let mut work = self.begin().await?;
             let query = work.query(sql).bind(token_hash).bind(browser_hash);
             let removed: Option<StoredHandshake> = work.fetch_optional(query).await?;
-            let Some(handshake) = removed else { return Ok(None) };
+            let Some(handshake) = removed else { return Ok((work, None)) };
             let query = work.query(under_way).bind(&handshake.link_hash);
             work.execute(query.bind(NotConnected::UnderWay.name())).await?;
-            work.commit().await?;
-            Ok(Some(handshake))
+            Ok((work, Some(handshake)))
         })
         .await
     }
@@ -236,13 +232,12 @@ impl Store {
     ) -> Result<bool, Error> {
         let sql = "update link set user_id = $2, screen_name = $3, last_failure = null
              where link_hash = $1 and user_id is null";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             if let Some(hash) = link_hash {
                 let query = work.query(sql).bind(hash).bind(new.user_id.to_string());
                 if work.execute(query.bind(&new.screen_name)).await? == 0 {
-                    return Ok(false);
+                    return Ok((work, false));
                 }
             }
             account::put(&mut work, new, now).await?;
@@ -254,8 +249,7 @@ impl Store {
             let reason = "the user allowed the app at X";
             self.insert_connected_event(&mut work, new, reason, now).await?;
             changes::record(&mut work, &[account::changed(&new.app, new.user_id)], now).await?;
-            work.commit().await?;
-            Ok(true)
+            Ok((work, true))
         })
         .await
     }
@@ -266,23 +260,22 @@ impl Store {
         handshakes_before: OffsetDateTime,
         links_before: OffsetDateTime,
     ) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             for (sql, before) in [
                 ("delete from handshake where expires_at <= $1", handshakes_before),
                 ("delete from link where expires_at <= $1", links_before),
             ] {
                 work.execute(work.query(sql).bind(whole_seconds(before))).await?;
             }
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }
 }
 
 async fn insert(
-    work: &mut Work<'_>,
+    work: &mut Work,
     hash: &[u8],
     link: &Link,
     sealed_proof: &[u8],

@@ -81,20 +81,18 @@ impl Store {
              returning ",
             link_columns!()
         );
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let query = work.query(sql).bind(hash_begins).bind(last_hash(hash_begins));
             let row: Option<Row> = work.fetch_optional(query.bind(whole_seconds(now))).await?;
-            let Some(row) = row else { return Ok(None) };
+            let Some(row) = row else { return Ok((work, None)) };
             let withdrawn = StoredLink::try_from(row)?;
             let subject = format!("app:{}", withdrawn.link.app);
             let detail = format!("link {:?}", withdrawn.link.label);
             let entry =
                 Line { actor, action: "link.withdrawn", subject: &subject, detail: &detail };
             audit::record(&mut work, &entry, now).await?;
-            work.commit().await?;
-            Ok(Some(withdrawn))
+            Ok((work, Some(withdrawn)))
         })
         .await
     }

@@ -46,15 +46,14 @@ pub struct UsageWriter {
 impl Store {
     /// Adds a batch in one transaction, once.
     pub async fn write_usage(&self, batch: &UsageBatch, now: OffsetDateTime) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             if !count_write(&mut work, batch, now).await? {
-                return Ok(());
+                return Ok((work, ()));
             }
             write::add_lines(&mut work, &batch.lines).await?;
             write::add_used(&mut work, &batch.used).await?;
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }
@@ -107,9 +106,8 @@ impl Store {
 
     /// Deletes what lies before `before`; sums by whole days, since hourly and daily sums must agree.
     pub async fn prune_usage(&self, before: OffsetDateTime) -> Result<(), Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let day = hour_of(before).div_euclid(24);
             let at = whole_seconds(before);
             let month = Month::of(before).to_string();
@@ -133,7 +131,7 @@ impl Store {
             work.execute(accounts.bind(month)).await?;
             let writers = work.query("delete from usage_writer where written_at < $1");
             work.execute(writers.bind(at)).await?;
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }
@@ -141,7 +139,7 @@ impl Store {
 
 /// Whether this batch was not written before.
 async fn count_write(
-    work: &mut Work<'_>,
+    work: &mut Work,
     batch: &UsageBatch,
     now: OffsetDateTime,
 ) -> Result<bool, Error> {

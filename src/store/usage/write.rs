@@ -39,7 +39,7 @@ const OF_LINE: &str = "app, key_id, user_id, endpoint, auth, outcome, label";
 /// Adds lines to the sums of hours, and to those of days and months, so that a year's need not be summed from all its
 /// hours; and to those grouped by a single aspect.
 pub(in crate::store) async fn add_lines(
-    work: &mut Work<'_>,
+    work: &mut Work,
     lines: &[(Line, Sums)],
 ) -> Result<(), Error> {
     let times: [(&str, Time); 3] = [("hour", |hour| hour), ("day", day), ("month", month)];
@@ -57,10 +57,7 @@ pub(in crate::store) async fn add_lines(
 }
 
 /// Adds accounts to those that were used in their months; existing rows stay as they are.
-pub(in crate::store) async fn add_used(
-    work: &mut Work<'_>,
-    used: &[UsedAccount],
-) -> Result<(), Error> {
+pub(in crate::store) async fn add_used(work: &mut Work, used: &[UsedAccount]) -> Result<(), Error> {
     let key =
         |used: &UsedAccount| (used.month.to_string(), used.app.clone(), used.account.to_string());
     let rows: BTreeMap<_, OffsetDateTime> =
@@ -80,7 +77,7 @@ pub(in crate::store) async fn add_used(
     work.execute(query).await.map(drop)
 }
 
-async fn add(work: &mut Work<'_>, table: &str, key: &str, rows: Rows) -> Result<(), Error> {
+async fn add(work: &mut Work, table: &str, key: &str, rows: Rows) -> Result<(), Error> {
     let Some((parts, _)) = rows.first_key_value() else { return Ok(()) };
     let values = tuples(1, parts.len() + 3, rows.len());
     let sql = format!(

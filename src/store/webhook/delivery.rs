@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::model::UserId;
 use crate::model::webhook::{Delivery, Event, Unreadable};
-use crate::store::database::dialect::Lease;
+use crate::store::database::dialect::Work;
 use crate::store::{Error, Store, whole_seconds};
 
 /// How far replicas' clocks may differ before a time that another has stored is ignored.
@@ -101,18 +101,15 @@ impl Store {
                      and first.delivery_id < delivery.delivery_id
              )
              order by delivery_id limit 1";
-        self.long(async {
-            for webhook_id in self.list_free_webhooks(now, until).await? {
-                let query = self.query(find).bind(&webhook_id).bind(whole_seconds(now));
-                let row = self.reader(self.wait).await?.fetch_optional(query).await?;
-                let Some((number,)) = row else { continue };
-                if let Some(claimed) = self.claim(number, &webhook_id, now, until).await? {
-                    return Ok(Some(claimed));
-                }
+        for webhook_id in self.list_free_webhooks(now, until).await? {
+            let query = self.query(find).bind(&webhook_id).bind(whole_seconds(now));
+            let row = self.fetch_optional(query).await?;
+            let Some((number,)) = row else { continue };
+            if let Some(claimed) = self.claim(number, &webhook_id, now, until).await? {
+                return Ok(Some(claimed));
             }
-            Ok(None)
-        })
-        .await
+        }
+        Ok(None)
     }
 
     /// Webhooks with a due delivery, no current sender and no rest; the longest-waiting first. Ignores stored times too
@@ -133,7 +130,7 @@ impl Store {
             .bind(whole_seconds(now))
             .bind(whole_seconds(until + SKEW))
             .bind(whole_seconds(now + LONGEST_REST));
-        let rows: Vec<(String,)> = self.reader(self.wait).await?.fetch_all(query).await?;
+        let rows: Vec<(String,)> = self.fetch_all(query).await?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
@@ -156,35 +153,35 @@ impl Store {
         );
         let (now, far) = (whole_seconds(now), whole_seconds(until + SKEW));
         let until = whole_seconds(until);
-        let mut lease = self.writer().await?;
-        let mut work = lease.begin().await?;
-        let query = work.query(claim).bind(webhook_id).bind(until).bind(now).bind(far);
-        let webhook: Option<(Option<OffsetDateTime>,)> = work.fetch_optional(query).await?;
-        let Some((failing_since,)) = webhook else { return Ok(None) };
-        let query = work.query(begin).bind(number).bind(until).bind(now);
-        let row: Option<Row> = work.fetch_optional(query).await?;
-        let Some(mut row) = row else { return Ok(None) };
-        let sealed_link = row.sealed_link.take();
-        let StoredDelivery { delivery, sealed_proof } = row.into();
-        let Ok(delivery) = delivery else {
-            drop(work);
-            return self.postpone(&mut lease, number, now).await.map(|()| None);
-        };
-        work.commit().await?;
-        Ok(Some(ClaimedDelivery { delivery, sealed_proof, sealed_link, failing_since, until }))
+        self.write(|| async {
+            let mut work = self.begin().await?;
+            let query = work.query(claim).bind(webhook_id).bind(until).bind(now).bind(far);
+            let webhook: Option<(Option<OffsetDateTime>,)> = work.fetch_optional(query).await?;
+            let Some((failing_since,)) = webhook else { return Ok((work, None)) };
+            let query = work.query(begin).bind(number).bind(until).bind(now);
+            let row: Option<Row> = work.fetch_optional(query).await?;
+            let Some(mut row) = row else { return Ok((work, None)) };
+            let sealed_link = row.sealed_link.take();
+            let StoredDelivery { delivery, sealed_proof } = row.into();
+            let Ok(delivery) = delivery else {
+                drop(work);
+                return Ok((self.postpone(number, now).await?, None));
+            };
+            let claimed =
+                ClaimedDelivery { delivery, sealed_proof, sealed_link, failing_since, until };
+            Ok((work, Some(claimed)))
+        })
+        .await
     }
 
     /// Postpones a delivery that this program cannot read, such as an event of a later version, so that it holds up
     /// only its own account.
-    async fn postpone(
-        &self,
-        lease: &mut Lease,
-        number: i64,
-        now: OffsetDateTime,
-    ) -> Result<(), Error> {
+    async fn postpone(&self, number: i64, now: OffsetDateTime) -> Result<Work, Error> {
         let sql = "update delivery set attempt_at = $2, failure = $3 where delivery_id = $1";
-        let query = lease.query(sql).bind(number).bind(now + LONGEST_REST).bind(UNREADABLE);
-        lease.execute(query).await.map(drop)
+        let mut work = self.begin().await?;
+        let query = work.query(sql).bind(number).bind(now + LONGEST_REST).bind(UNREADABLE);
+        work.execute(query).await?;
+        Ok(work)
     }
 
     /// Stores the link that a delivery carries, before it is sent.
@@ -207,9 +204,8 @@ impl Store {
                  sealed_link = case when $3 is null then null else sealed_link end
              where delivery_id = $1 and attempts = $2";
         let arrived = outcome.failure.is_none().then(|| whole_seconds(now));
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let query = work
                 .query(release)
                 .bind(&claimed.delivery.webhook_id)
@@ -227,7 +223,7 @@ impl Store {
                 .bind(outcome.status.map(i64::from))
                 .bind(&outcome.failure);
             work.execute(query).await?;
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }
@@ -256,12 +252,11 @@ impl Store {
         let hurry = "update delivery set attempt_at = $2
              where webhook_id = $1 and attempt_at > $2
                  and attempt_at <> (select leased_until from webhook where webhook_id = $1)";
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             work.execute(work.query(wake).bind(webhook_id)).await?;
             work.execute(work.query(hurry).bind(webhook_id).bind(whole_seconds(now))).await?;
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }

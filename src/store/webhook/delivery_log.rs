@@ -78,18 +78,16 @@ impl Store {
              returning ",
             delivery_columns!()
         );
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             work.execute(work.query(wake).bind(webhook_id)).await?;
             let query = work.query(again).bind(webhook_id).bind(number).bind(whole_seconds(now));
             let row: Option<Row> = work.fetch_optional(query).await?;
-            let Some(row) = row else { return Ok(None) };
+            let Some(row) = row else { return Ok((work, None)) };
             let (subject, detail) = (webhook::subject(webhook_id), format!("delivery {number}"));
             let line = Line { actor, action: "webhook.resent", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
-            work.commit().await?;
-            Ok(Some(row.into()))
+            Ok((work, Some(row.into())))
         })
         .await
     }

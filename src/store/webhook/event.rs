@@ -29,7 +29,7 @@ impl Store {
     /// locked by then, so an account's events are numbered in their order.
     pub(crate) async fn insert_event(
         &self,
-        work: &mut Work<'_>,
+        work: &mut Work,
         event: &NewEvent<'_>,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
@@ -60,7 +60,7 @@ impl Store {
     /// Writes the event of an account that got a token.
     pub(crate) async fn insert_connected_event(
         &self,
-        work: &mut Work<'_>,
+        work: &mut Work,
         new: &NewAccount,
         reason: &str,
         now: OffsetDateTime,

@@ -64,9 +64,8 @@ impl Store {
             "insert into webhook (webhook_id, url, app, created_at, sealed_secret, leased_until)
              values ($1, $2, $3, $4, $5, $4)";
         let webhook = &stored.webhook;
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let query = work
                 .query(sql)
                 .bind(&webhook.id)
@@ -79,7 +78,7 @@ impl Store {
             let line =
                 Line { actor, action: "webhook.added", subject: &subject, detail: webhook.host() };
             audit::record(&mut work, &line, webhook.created_at).await?;
-            work.commit().await
+            Ok((work, ()))
         })
         .await
     }
@@ -125,9 +124,8 @@ impl Store {
              set sealed_secret = $2, sealed_old_secret = $3, old_secret_until = $4
              where webhook_id = $1 and sealed_secret = $5";
         let webhook = &rotated.webhook;
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let query = work
                 .query(sql)
                 .bind(&webhook.id)
@@ -136,7 +134,7 @@ impl Store {
                 .bind(webhook.old_secret_until.map(whole_seconds))
                 .bind(previous_sealed_secret);
             if work.execute(query).await? == 0 {
-                return Ok(false);
+                return Ok((work, false));
             }
             let subject = subject(&webhook.id);
             let line = Line {
@@ -146,8 +144,7 @@ impl Store {
                 detail: webhook.host(),
             };
             audit::record(&mut work, &line, now).await?;
-            work.commit().await?;
-            Ok(true)
+            Ok((work, true))
         })
         .await
     }
@@ -172,9 +169,8 @@ impl Store {
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<bool, Error> {
-        self.long(async {
-            let mut lease = self.writer().await?;
-            let mut work = lease.begin().await?;
+        self.write(|| async {
+            let mut work = self.begin().await?;
             let mut removed = 0;
             // The webhook before its deliveries: the order in which a sender locks them.
             for sql in [
@@ -183,7 +179,7 @@ impl Store {
             ] {
                 removed += work.execute(work.query(sql).bind(&webhook.id)).await?;
                 if removed == 0 {
-                    return Ok(false);
+                    return Ok((work, false));
                 }
             }
             let subject = subject(&webhook.id);
@@ -194,8 +190,7 @@ impl Store {
                 detail: webhook.host(),
             };
             audit::record(&mut work, &line, now).await?;
-            work.commit().await?;
-            Ok(true)
+            Ok((work, true))
         })
         .await
     }

@@ -43,6 +43,9 @@ impl From<Error> for Problem {
             Error::VaultKeyUnavailable(_) => {
                 format!("{text}; an operator has to add it to vault.keys")
             }
+            Error::OutcomeUnknown(_) => {
+                format!("{text}; look whether it did before you try again")
+            }
             Error::AppCredentialsRejected { .. } => {
                 format!("{text}; an operator has to check them with `countersign check`")
             }
@@ -115,6 +118,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         }
         Error::StoreUnavailable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The database is unavailable")
+        }
+        Error::OutcomeUnknown(_) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "outcome_unknown", "The outcome is unknown")
         }
         Error::Internal(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in the gateway")

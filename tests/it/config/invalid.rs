@@ -32,6 +32,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("database.url", "postgres://", "postgres://"),
     ("database.url", "postgres://u:cAnArY7f3@h/a b", "postgres://"),
     ("database.url", "cAnArY7f3.db", "sqlite://"),
+    ("database.pooler", "statement", "\"none\", \"session\" or \"transaction\""),
     ("database.connections", "0", "from 1 to 1000"),
     ("database.connections", "many", "from 1 to 1000"),
     ("database.call_wait", "0s", "above zero"),

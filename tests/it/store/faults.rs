@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::database::{Database, Kind, NOW, PrivatePostgres, fresh, on_both, settings};
+use crate::database::{Database, HANG_UP, Kind, NOW, PrivatePostgres, fresh, on_both, settings};
 use crate::store::{id, new_account};
 
 async fn a_writer_locked_out_gives_up_and_readers_go_on(database: Database) {
@@ -184,9 +184,7 @@ async fn a_demoted_server_is_unavailable_until_it_takes_writes_again() {
     let name = database.name();
     let demote = format!("alter database {name} set default_transaction_read_only = on");
     database.run(&demote).await;
-    let hang_up = "select pg_terminate_backend(pid) from pg_stat_activity
-        where application_name = 'countersign' and datname = current_database()";
-    database.run(hang_up).await;
+    database.run(HANG_UP).await;
     for refused in [store.ping().await, Store::connect(&database.settings()).await.map(drop)] {
         let Err(Error::Unavailable(cause)) = refused else { panic!("{refused:?}") };
         assert!(cause.to_string().ends_with("the server is read-only"), "{cause}");

@@ -5,13 +5,17 @@ mod audit;
 mod authors;
 mod bearers;
 mod changes;
+mod commits;
+mod conflicts;
 mod errors;
 mod faults;
 mod files;
 mod keys;
 mod links;
+mod poolers;
 mod replicas;
 mod schema;
+mod servers;
 mod statements;
 mod usage;
 

@@ -19,7 +19,7 @@ async fn pair(database: &Database, poll: Duration) -> (TestGateway, TestGateway)
     (one, two)
 }
 
-async fn changes_arrive(one: &TestGateway, two: &TestGateway) {
+pub async fn changes_arrive(one: &TestGateway, two: &TestGateway) {
     let key = one.new_key(|_| ()).await;
     let call = with_key(private(two, "alice"), &key);
     call.clone().send().await.is_relayed(200);
@@ -135,7 +135,7 @@ async fn word_from_postgres_suffices() {
 }
 
 #[tokio::test]
-async fn changes_arrive_though_the_listening_connection_was_lost() {
+pub async fn changes_arrive_though_the_listening_connection_was_lost() {
     let database = fresh(Kind::Postgres).await;
     let (one, two) = pair(&database, Duration::from_millis(50)).await;
     let listeners = "select 1 / (count(*) / 2) from pg_stat_activity

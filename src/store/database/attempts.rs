@@ -1,0 +1,158 @@
+//! Transactions: each is tried again where the database rolled it back, and none is reported as failed whose commit
+//! got no answer before the database was asked how it ended.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
+use tokio::time::{sleep, timeout};
+
+use crate::store::database::deadline::within;
+use crate::store::database::dialect::{On, Work};
+use crate::store::database::postgres::Loan;
+use crate::store::database::query::Query;
+use crate::store::error::Cause;
+use crate::store::{Error, Store};
+
+/// How often work is tried. Of transactions that are in each other's way, one gets through each time.
+const MOST_ATTEMPTS: u32 = 20;
+/// How much longer the pause is after each further attempt.
+const PAUSE: Duration = Duration::from_millis(2);
+/// The pause before the database is asked again how a transaction ended.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+impl Store {
+    /// Runs `body`, which begins a transaction and gives it back with a result, and commits. Within `patience`, but
+    /// for the commit.
+    pub(in crate::store) async fn write<T, F>(&self, body: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<(Work, T), Error>>,
+    {
+        self.write_within(self.patience, body).await
+    }
+
+    /// `write` for a body that may take longer.
+    pub(in crate::store) async fn write_within<T, F>(
+        &self,
+        limit: Duration,
+        body: impl Fn() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<(Work, T), Error>>,
+    {
+        self.try_again(|| async {
+            let (work, value) = within(limit, body()).await?;
+            self.commit(work).await?;
+            Ok(value)
+        })
+        .await
+    }
+
+    /// Runs a query that writes; returns the number of rows that it affected.
+    pub(in crate::store) async fn execute(&self, query: Query) -> Result<u64, Error> {
+        self.write(|| async {
+            let mut work = self.begin().await?;
+            let affected = work.execute(query.clone()).await?;
+            Ok((work, affected))
+        })
+        .await
+    }
+
+    /// Does work again that the database rolled back: in favour of other work, or because a connection was lost.
+    pub(in crate::store) async fn try_again<T, F>(&self, work: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        for attempt in 1..MOST_ATTEMPTS {
+            match work().await {
+                Err(Error::RolledBack(_)) => sleep(PAUSE * (attempt - 1)).await,
+                ended => return ended,
+            }
+        }
+        work().await.map_err(|error| match error {
+            Error::RolledBack(cause) => Error::Unavailable(cause),
+            error => error,
+        })
+    }
+
+    /// Commits; an error means that nothing was written, unless it is `OutcomeUnknown`.
+    pub(in crate::store) async fn commit(&self, work: Work) -> Result<(), Error> {
+        match work {
+            On::Sqlite(transaction) => commit_file(transaction, self.patience).await,
+            On::Postgres(loan) => self.commit_loan(loan).await,
+        }
+    }
+
+    async fn commit_loan(&self, mut loan: Loan) -> Result<(), Error> {
+        let id = within(self.patience, async { Ok(loan.transaction_id().await?) }).await?;
+        let Some(id) = id else { return Ok(()) };
+        let lost = match timeout(self.patience, loan.commit()).await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) if is_refusal(&error) => return Err(error.into()),
+            Ok(Err(error)) => error.into(),
+            Err(_) => Error::unavailable("no answer in time"),
+        };
+        loan.discard();
+        self.find_outcome(id, lost.into_cause()).await
+    }
+
+    /// How a transaction ended whose commit got no answer.
+    async fn find_outcome(&self, id: i64, lost: Cause) -> Result<(), Error> {
+        let asking = async {
+            loop {
+                match self.find_status(id).await.as_deref() {
+                    Ok("committed") => return Ok(()),
+                    Ok("aborted") => return Err(Error::RolledBack(lost.clone())),
+                    Ok("forgotten") => return Err(Error::OutcomeUnknown(lost.clone())),
+                    // It is in progress, or the server is not back yet.
+                    Ok(_) | Err(_) => sleep(ASK_AGAIN).await,
+                }
+            }
+        };
+        let found = timeout(self.patience, asking).await;
+        found.unwrap_or_else(|_| Err(Error::OutcomeUnknown(lost.clone())))
+    }
+
+    /// The state of a transaction in PostgreSQL's words, or `forgotten`.
+    async fn find_status(&self, id: i64) -> Result<String, Error> {
+        const INVALID_PARAMETER: &str = "22023";
+        let On::Postgres(mut loan) = self.reader(self.wait).await? else {
+            return Ok("forgotten".to_owned());
+        };
+        let sql = AssertSqlSafe(format!("select txid_status({id})"));
+        match sqlx::raw_sql(sql).fetch_one(&mut *loan).await {
+            Ok(row) => {
+                Ok(row.try_get::<Option<_>, _>(0)?.unwrap_or_else(|| "forgotten".to_owned()))
+            }
+            // A server that was promoted has not given this number yet, so it never heard of the transaction.
+            Err(sqlx::Error::Database(error))
+                if error.code().is_some_and(|code| code == INVALID_PARAMETER) =>
+            {
+                Ok("aborted".to_owned())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Commits in a task of its own, since SQLite commits whether anybody waits for it or not.
+async fn commit_file(
+    transaction: Transaction<'static, Sqlite>,
+    patience: Duration,
+) -> Result<(), Error> {
+    let committing = tokio::spawn(transaction.commit());
+    match timeout(patience, committing).await {
+        Ok(Ok(ended)) => Ok(ended?),
+        Ok(Err(_)) | Err(_) => Err(Error::OutcomeUnknown(Cause::new("no answer in time"))),
+    }
+}
+
+/// Whether the server itself says that it did not commit.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let error = error.as_database_error();
+    let error = error.and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    // A session that ends, or a pooler that lost its server, says nothing of the transaction.
+    error.is_some_and(|error| {
+        error.severity() == PgSeverity::Error && !error.code().starts_with("08")
+    })
+}
