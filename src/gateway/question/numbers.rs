@@ -1,11 +1,12 @@
-//! The numbers of an answer one by one, each with its keys; and the numbers of selected posts.
+//! The numbers of an answer one by one, each with its keys, or row by row; and the numbers of selected posts.
+
+use std::collections::BTreeSet;
 
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::number_key::KeyText;
-use crate::gateway::question::tree::Nested;
-use crate::gateway::question::tree::Overflow;
 use crate::gateway::question::tree::leaf::Leaf;
-use crate::model::GroupBy;
+use crate::gateway::question::tree::{Nested, Overflow, Rows};
+use crate::model::{GroupBy, Metric};
 
 impl Merge {
     /// Passes every number to `visit`, grouping by grouping, in the order of the keys.
@@ -24,6 +25,29 @@ impl Merge {
             by_day || self.groupings.iter().any(|grouping| grouping.group_by.contains(level))
         };
         GroupBy::ALL.into_iter().filter(has).collect()
+    }
+
+    /// The engagement types of its numbers, and `others`: their keys, in order, with their names.
+    pub fn types(&self, others: impl IntoIterator<Item = Metric>) -> Vec<(u64, String)> {
+        let mut found: BTreeSet<u64> = others.into_iter().map(|metric| metric as u64).collect();
+        for (grouping, nested) in self.groupings.iter().zip(&self.nested) {
+            nested.keys_of(GroupBy::EngagementType, &grouping.group_by, &mut found);
+        }
+        let level = Some(GroupBy::EngagementType);
+        let name = |key| KeyText { key, level, names: &self.names }.with(str::to_owned);
+        found.into_iter().map(|key| (key, name(key))).collect()
+    }
+
+    /// Whether some grouping adds the numbers of all engagement types up.
+    pub fn adds_types_up(&self) -> bool {
+        let has_types = |group_by: &[GroupBy]| group_by.contains(&GroupBy::EngagementType);
+        self.groupings.iter().any(|grouping| !has_types(&grouping.group_by))
+    }
+
+    /// Its numbers row by row; an error if a sum does not fit 64 bits.
+    pub fn into_rows(self) -> Result<Rows, Overflow> {
+        let count = self.nested.iter().map(Nested::count).sum::<Result<usize, Overflow>>()?;
+        Ok(Rows::new(self.groupings.into_iter().zip(self.nested).collect(), self.names, count))
     }
 
     pub fn grouping_count(&self) -> usize {

@@ -9,6 +9,7 @@ mod memory;
 mod oddities;
 mod oracle;
 mod plans;
+mod spreadsheets;
 mod trouble;
 
 use std::collections::BTreeMap;
