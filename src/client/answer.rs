@@ -15,6 +15,8 @@ const UNSAID: &str = "it does not say whether the answer is complete";
 pub enum Form {
     Json,
     Csv,
+    /// CSV for spreadsheet programs.
+    Spreadsheet,
     Ndjson,
 }
 
@@ -41,9 +43,22 @@ impl Form {
     pub(in crate::client) const fn media_type(self) -> &'static str {
         match self {
             Form::Json => "application/json",
-            Form::Csv => "text/csv",
+            Form::Csv | Form::Spreadsheet => "text/csv",
             Form::Ndjson => "application/x-ndjson",
         }
+    }
+
+    /// The query by which `/v1/engagement` is asked for it.
+    pub(in crate::client) const fn query(self) -> &'static str {
+        match self {
+            Form::Spreadsheet => "?format=spreadsheet",
+            Form::Json | Form::Csv | Form::Ndjson => "",
+        }
+    }
+
+    /// Whether only the headers say what is missing.
+    const fn is_table(self) -> bool {
+        matches!(self, Form::Csv | Form::Spreadsheet)
     }
 
     pub(in crate::client) fn require(self, response: &Response, url: &str) -> Result<(), Error> {
@@ -61,12 +76,10 @@ impl Answer {
         patience: Duration,
     ) -> Result<Answer, Error> {
         form.require(&response, url)?;
-        let report = match form {
-            Form::Csv => Report::of_headers(response.headers()),
-            _ => None,
-        };
+        let of_headers = || Report::of_headers(response.headers());
+        let report = form.is_table().then(of_headers).flatten();
         let (url, rest) = (url.to_owned(), Vec::new());
-        if form == Form::Csv && report.is_none() {
+        if form.is_table() && report.is_none() {
             return Err(Error::odd(&url, UNSAID));
         }
         Ok(Answer { response, form, url, patience, rest, numbers: 0, report })
@@ -77,7 +90,7 @@ impl Answer {
         loop {
             let chunk = self.response.chunk().await;
             match chunk.map_err(|error| Error::failed(&self.url, self.patience, &error))? {
-                Some(chunk) if self.form == Form::Csv => return Ok(Some(chunk.into())),
+                Some(chunk) if self.form.is_table() => return Ok(Some(chunk.into())),
                 Some(chunk) => self.rest.extend_from_slice(&chunk),
                 None => return self.end(),
             }

@@ -47,7 +47,8 @@ impl Client {
         form: Form,
         deadline: Option<Duration>,
     ) -> Result<Answer, Error> {
-        let response = self.post("/v1/engagement", question, form, deadline).await?;
+        let path = format!("/v1/engagement{}", form.query());
+        let response = self.post(&path, question, form, deadline).await?;
         Answer::begin(response, form, &self.url, self.patience)
     }
 

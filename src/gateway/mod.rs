@@ -60,8 +60,8 @@ pub use crate::gateway::question::plan::{Call as PlannedCall, Missing, Plan, Rea
 pub use crate::gateway::question::prepare::{Deadline, Planned, Received};
 pub use crate::gateway::question::remarks::Remarks;
 pub use crate::gateway::question::text::JsonText;
-pub use crate::gateway::question::tree::Walk;
 pub use crate::gateway::question::tree::leaf::Leaf;
+pub use crate::gateway::question::tree::{Row, Rows, Walk};
 pub use crate::gateway::usage::overview::{Latency, Overview, UsageSurvey};
 pub use crate::gateway::usage::report::{UsageGap, UsageReport};
 pub use crate::gateway::vault_ring::RingFault;

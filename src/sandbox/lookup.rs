@@ -3,7 +3,6 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::Sandbox;
 use crate::sandbox::auth::authenticate;
 use crate::sandbox::auth::credentials::Credentials;
 use crate::sandbox::auth::signature::form_pairs;
@@ -13,14 +12,16 @@ use crate::sandbox::http::reply::Reply;
 use crate::sandbox::http::request::Arrival;
 use crate::sandbox::world::population::Post;
 use crate::sandbox::world::quota::Allowance;
+use crate::sandbox::{LookupForm, Sandbox};
 
 const MOST_IDS: usize = 100;
 const MOST_DIGITS: usize = 19;
-/// Known parameters. Expansions, and the fields of the objects that they add, are accepted without effect.
-const PARAMETERS: [&str; 7] = [
+/// Known parameters. Of the expansions only `author_id` has an effect, and the fields of added objects have none.
+const PARAMETERS: [&str; 8] = [
     "ids",
     "expansions",
     "tweet.fields",
+    "post.fields",
     "media.fields",
     "poll.fields",
     "place.fields",
@@ -61,7 +62,8 @@ pub fn reply(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     let answer = if allowance.is_spent {
         Err(errors::too_many_requests())
     } else {
-        read(arrival).map(|query| found(sandbox, &query))
+        let form = sandbox.state().switches.lookup_form;
+        read(arrival, form).map(|query| found(sandbox, &query, form))
     };
     let mut reply = match answer {
         Ok(body) => Reply::json(StatusCode::OK, &body),
@@ -90,12 +92,21 @@ fn admit(sandbox: &Sandbox, arrival: &Arrival) -> Result<Allowance, Refusal> {
 /// A look-up in good form.
 struct Query {
     ids: Vec<String>,
+    /// Whether the author's id was requested as a field.
     with_author: bool,
+    /// Whether it was requested as an expansion.
+    with_user: bool,
 }
 
-fn read(arrival: &Arrival) -> Result<Query, Refusal> {
+/// In the newer form `tweet.fields` has no effect; nor have unknown fields of either form, except that the older one is
+/// known to refuse them.
+fn read(arrival: &Arrival, form: LookupForm) -> Result<Query, Refusal> {
     let given = form_pairs(arrival.query.as_deref().unwrap_or_default());
-    let (ids, fields) = (listed_in(&given, "ids"), listed_in(&given, "tweet.fields"));
+    let ids = listed_in(&given, "ids");
+    let fields = match form {
+        LookupForm::Tweet => listed_in(&given, "tweet.fields"),
+        LookupForm::Post | LookupForm::Includes => Vec::new(),
+    };
     let mut mistakes = parameter_mistakes(&given);
     let invalid_id = |text: &String| errors::invalid_parameter("ids", &ids, text);
     mistakes.extend(id_mistakes(&ids).iter().map(invalid_id));
@@ -108,7 +119,9 @@ fn read(arrival: &Arrival) -> Result<Query, Refusal> {
     if !mistakes.is_empty() {
         return Err(errors::invalid_request(&mistakes));
     }
-    Ok(Query { ids, with_author: fields.iter().any(|field| field == "author_id") })
+    let is_author = |name: &String| name == "author_id";
+    let with_user = listed_in(&given, "expansions").iter().any(is_author);
+    Ok(Query { ids, with_author: fields.iter().any(is_author), with_user })
 }
 
 /// The items of a parameter that is a list.
@@ -146,32 +159,51 @@ fn id_mistakes(ids: &[String]) -> Vec<String> {
     }
 }
 
-/// Posts that exist go to `data`, the rest to `errors`; each is left out if it would be empty.
-fn found(sandbox: &Sandbox, query: &Query) -> Value {
+/// Posts that exist go to `data`, the rest to `errors`, and authors to `includes` if they are expanded; each is left
+/// out if it would be empty.
+fn found(sandbox: &Sandbox, query: &Query, form: LookupForm) -> Value {
     let state = sandbox.state();
-    let (mut data, mut missing) = (Vec::new(), Vec::new());
+    let (mut data, mut missing, mut users) = (Vec::new(), Vec::new(), Vec::new());
     for id in &query.ids {
         let post = id.parse().ok().and_then(|id| sandbox.population().find_post(id));
         match post.filter(|post| !post.is_deleted) {
             Some(post) if state.user_state(post.author).shows_posts() => {
-                data.push(listed(sandbox, post, query.with_author));
+                data.push(listed(sandbox, post, query, form));
+                let user = query.with_user.then(|| profile(sandbox, post)).flatten();
+                users.extend(user.filter(|user| !users.contains(user)));
             }
             // Posts of suspended authors are treated like those of protected ones.
             Some(_) => missing.push(errors::post_not_authorized(id)),
             None => missing.push(errors::post_not_found(id)),
         }
     }
-    let parts = [("data", data), ("errors", missing)];
-    let parts = parts.into_iter().filter(|part| !part.1.is_empty());
-    parts.map(|(name, items)| (name.to_owned(), Value::Array(items))).collect::<Map<_, _>>().into()
+    let includes = (!users.is_empty()).then(|| json!({ "users": users }));
+    let some = |items: Vec<Value>| (!items.is_empty()).then_some(Value::Array(items));
+    let parts = [("data", some(data)), ("includes", includes), ("errors", some(missing))];
+    let parts = parts.into_iter().filter_map(|(name, part)| Some((name.to_owned(), part?)));
+    parts.collect::<Map<_, _>>().into()
 }
 
-fn listed(sandbox: &Sandbox, post: Post, with_author: bool) -> Value {
+fn listed(sandbox: &Sandbox, post: Post, query: &Query, form: LookupForm) -> Value {
     let author = sandbox.population().users.get(post.author);
     let name = author.map_or("", |author| &author.screen_name);
     let mut listed = json!({ "id": post.id.to_string(), "text": format!("A post by {name}") });
-    if let (true, Some(author), Some(fields)) = (with_author, author, listed.as_object_mut()) {
-        fields.insert("author_id".into(), author.id.to_string().into());
+    let shown = match form {
+        LookupForm::Includes if query.with_user => Some(("username", name.to_owned())),
+        LookupForm::Includes => None,
+        LookupForm::Tweet | LookupForm::Post => author
+            .filter(|_| query.with_author || query.with_user)
+            .map(|author| ("author_id", author.id.to_string())),
+    };
+    if let (Some((field, value)), Some(fields)) = (shown, listed.as_object_mut()) {
+        fields.insert(field.into(), value.into());
     }
     listed
+}
+
+/// A post's author as an included object, with the fields that users have without being asked for more.
+fn profile(sandbox: &Sandbox, post: Post) -> Option<Value> {
+    let author = sandbox.population().users.get(post.author)?;
+    let name = &author.screen_name;
+    Some(json!({ "id": author.id.to_string(), "name": name, "username": name }))
 }

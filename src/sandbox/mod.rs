@@ -24,5 +24,5 @@ pub use crate::sandbox::http::serve::serve;
 pub use crate::sandbox::world::listing::{World, WorldApp, WorldPost, WorldUser};
 pub use crate::sandbox::world::settings::Settings;
 pub use crate::sandbox::world::switches::{
-    EchoEnd, ForbiddenWording, HistoryFloor, HourWithoutDay, RevokedWording, Switches,
+    EchoEnd, ForbiddenWording, HistoryFloor, HourWithoutDay, LookupForm, RevokedWording, Switches,
 };

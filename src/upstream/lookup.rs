@@ -1,11 +1,12 @@
-//! Looking posts up by id to learn their authors: `GET /2/tweets` of X's API v2.
+//! Looking posts up by id to learn their authors: `GET /2/tweets` of X's API v2, in either of its two vocabularies
+//! (reference 8.1).
 
 use std::collections::HashMap;
 
 use hyper::{HeaderMap, StatusCode};
 use reqwest::header::AUTHORIZATION;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::model::{Secret, UserId};
@@ -16,7 +17,11 @@ use crate::upstream::{Error, Upstream, UpstreamEffort};
 /// Posts that one look-up may name.
 pub const MOST_LOOKED_UP: usize = 100;
 
-/// A hundred posts come with their texts, at most 280 characters of up to 12 bytes each.
+/// Both vocabularies' ways to ask for the author: X's guides have `author_id` as a field, its newest description as an
+/// expansion alone.
+const AUTHOR: &str = "tweet.fields=author_id&expansions=author_id";
+
+/// A hundred posts come with their texts, at most 280 characters of up to 12 bytes each, and their authors with names.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// Why a look-up failed.
@@ -41,13 +46,28 @@ pub enum LookUpError {
 #[derive(Deserialize)]
 struct Found {
     data: Option<Vec<Post>>,
-    errors: Option<IgnoredAny>,
+    includes: Option<Included>,
+    errors: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct Post {
     id: String,
     author_id: Option<String>,
+    /// Listed by the newest description beside `author_id`.
+    username: Option<String>,
+}
+
+/// The objects that the expansion adds: each author once.
+#[derive(Deserialize)]
+struct Included {
+    users: Option<Vec<User>>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    username: Option<String>,
 }
 
 impl Upstream {
@@ -60,7 +80,7 @@ impl Upstream {
         effort: &mut UpstreamEffort,
     ) -> Result<HashMap<u64, UserId>, LookUpError> {
         let ids: Vec<String> = posts.iter().map(ToString::to_string).collect();
-        let query = format!("ids={}&tweet.fields=author_id", ids.join(","));
+        let query = format!("ids={}&{AUTHOR}", ids.join(","));
         let url = format!("{}/2/tweets?{query}", self.api_url);
         let request = self.tokens.get(url).header(AUTHORIZATION, bearer(token));
         effort.attempts += 1;
@@ -93,11 +113,29 @@ fn authors(body: &[u8], posts: &[u64]) -> Option<HashMap<u64, UserId>> {
     if found.data.is_none() && found.errors.is_none() {
         return None;
     }
+    let users = found.includes.and_then(|included| included.users).unwrap_or_default();
+    let lacks_user = found.errors.as_ref().is_some_and(lacks_user);
     let author = |found: Post| {
         let post = found.id.parse().ok().filter(|post| posts.contains(post))?;
-        Some((post, UserId::parse(&found.author_id?)?))
+        let id = found.author_id.as_deref().or_else(|| match (&*users, &found.username) {
+            (users, Some(name)) => named(users, name),
+            ([only], None) if !lacks_user => Some(&only.id),
+            _ => None,
+        });
+        Some((post, UserId::parse(id?)?))
     };
     Some(found.data.into_iter().flatten().filter_map(author).collect())
+}
+
+fn named<'a>(users: &'a [User], name: &str) -> Option<&'a str> {
+    let is_it = |user: &&User| user.username.as_deref().is_some_and(|own| own == name);
+    users.iter().find(is_it).map(|user| &*user.id)
+}
+
+/// Whether an author could not be included, so that the only one included need not be every post's.
+fn lacks_user(errors: &Value) -> bool {
+    let errors = errors.as_array().map(Vec::as_slice).unwrap_or_default();
+    errors.iter().any(|error| error.get("resource_type").is_some_and(|kind| kind == "user"))
 }
 
 /// When the quota is available again.
@@ -126,6 +164,30 @@ mod tests {
             (r#"{"data":[{"id":"22","author_id":"12"}]}"#, Some(HashMap::new())),
             (r#"{"data":[{"id":"20"},{"id":"x","author_id":"12"}]}"#, Some(HashMap::new())),
             (r#"{"data":[{"id":"20","author_id":"0"}]}"#, Some(HashMap::new())),
+            (
+                r#"{"data":[{"id":"20","author_id":"12"}],"includes":{"users":[{"id":"13"}]}}"#,
+                Some([(20, user("12"))].into()),
+            ),
+            (
+                r#"{"data":[{"id":"20"},{"id":"21","author_id":null}],"includes":{"users":[{"id":"12"}]}}"#,
+                Some([(20, user("12")), (21, user("12"))].into()),
+            ),
+            (
+                r#"{"data":[{"id":"20","username":"b"},{"id":"21","username":"a"}],
+                    "includes":{"users":[{"id":"12","username":"a"},{"id":"13","username":"b"}]}}"#,
+                Some([(20, user("13")), (21, user("12"))].into()),
+            ),
+            (
+                r#"{"data":[{"id":"20","username":"c"},{"id":"21"}],
+                    "includes":{"users":[{"id":"12","username":"a"},{"id":"13"}]}}"#,
+                Some(HashMap::new()),
+            ),
+            (
+                r#"{"data":[{"id":"20"},{"id":"21"}],"includes":{"users":[{"id":"12"}]},
+                    "errors":[{"resource_type":"user","value":"13"}]}"#,
+                Some(HashMap::new()),
+            ),
+            (r#"{"data":[{"id":"20"}],"includes":{}}"#, Some(HashMap::new())),
             (r#"{"data":[{"id":20,"author_id":12}]}"#, None),
             (r#"{"data":{}}"#, None),
             ("{}", None),

@@ -12,6 +12,7 @@ use hyper::body::{Frame, SizeHint};
 
 use crate::gateway::{Held, JsonText};
 use crate::web::negotiation::Packer;
+use crate::wire::spreadsheet::SpreadsheetText;
 use crate::wire::table::CsvText;
 
 /// Bytes written at a time, before compression.
@@ -21,6 +22,7 @@ pub(crate) const PIECE: usize = 32 * 1024;
 pub(crate) enum Text {
     Json(JsonText),
     Csv(CsvText),
+    Spreadsheet(SpreadsheetText),
 }
 
 impl Text {
@@ -28,6 +30,7 @@ impl Text {
         match self {
             Text::Json(text) => text.left(),
             Text::Csv(text) => text.left(),
+            Text::Spreadsheet(text) => text.left(),
         }
     }
 
@@ -35,6 +38,7 @@ impl Text {
         match self {
             Text::Json(text) => text.write(out, PIECE),
             Text::Csv(text) => text.write(out, PIECE),
+            Text::Spreadsheet(text) => text.write(out, PIECE),
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod link;
 pub mod overview;
 pub mod question;
 pub mod schema;
+pub mod spreadsheet;
 pub mod table;
 pub mod time;
 pub mod usage;

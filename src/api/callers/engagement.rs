@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 
 use crate::api::callers::ndjson;
 use crate::gateway::{Answered, Caller, Deadline, Detail, JsonText, KnownKey, Missing, Received};
 use crate::model::key::Kind;
 use crate::web::client_address::Client;
+use crate::web::extract::Query;
 use crate::web::host::Host;
 use crate::web::negotiation::{Accepted, preferred};
 use crate::web::observe::RequestId;
@@ -22,11 +24,16 @@ use crate::web::problem::Problem;
 use crate::web::streaming::Text;
 use crate::web::{body, streaming};
 use crate::wire::question::{Plan, Report};
+use crate::wire::spreadsheet::SpreadsheetText;
 use crate::wire::table::CsvText;
 
-pub(crate) const CSV: &str = "text/csv";
+const JSON: &str = "application/json";
+const CSV: &str = "text/csv";
 const NDJSON: &str = "application/x-ndjson";
-const FORMS: [&str; 3] = ["application/json", CSV, NDJSON];
+/// The value of the parameter `format`.
+pub(crate) const SPREADSHEET: &str = "spreadsheet";
+/// The file of a spreadsheet.
+const FILE: &str = "attachment; filename=\"engagement-spreadsheet.csv\"";
 pub(crate) const NO_FORM: &str = "Accept names nothing that is offered; ask for application/json, text/csv or application/x-ndjson";
 pub(crate) const COMPLETE: HeaderName = HeaderName::from_static("countersign-complete");
 /// The member of an answer that holds the gateway's report on it.
@@ -40,26 +47,41 @@ const BYTES_OF_POST: usize = 224;
 /// Bytes for the rest of a question.
 const BYTES_OF_REST: usize = 64 * 1024;
 
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Form {
+    Json,
+    Csv,
+    Spreadsheet,
+    Ndjson,
+}
+
+/// The query of a request.
+#[derive(Deserialize)]
+pub(crate) struct InForm {
+    format: Option<String>,
+}
+
 pub(crate) async fn answer(
     State(host): State<Host>,
+    Query(InForm { format }): Query<InForm>,
     request: Request,
 ) -> Result<Response, Problem> {
     let deadline = deadline(request.headers(), host.limits().request_deadline)?;
     let accepted = Accepted::required(request.headers())?;
-    let form =
-        preferred(request.headers(), &FORMS).ok_or_else(|| Problem::not_acceptable(NO_FORM))?;
+    let form = Form::of(format.as_deref(), request.headers())?;
     let (from, request_id) = (Client::address(&request), RequestId::of(&request));
     let (key, received) = receive(&host, request, deadline).await?;
     let caller = Caller { key, from, request_id };
     let gateway = host.gateway().clone();
-    let mut response = if form == NDJSON {
+    let mut response = if form == Form::Ndjson {
         ndjson::stream(gateway, caller, received, deadline, accepted.gzip).await?
     } else {
         let answered = gateway.answer_question(&caller, received, deadline, None).await?;
         whole(answered, form, accepted.gzip)
     };
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(form));
+    headers.insert(CONTENT_TYPE, form.content_type());
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
     if accepted.gzip {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -67,18 +89,52 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
+impl Form {
+    /// The form that the parameter `format` names, or else the one that `Accept` prefers.
+    fn of(format: Option<&str>, headers: &HeaderMap) -> Result<Form, Problem> {
+        match format {
+            Some(SPREADSHEET) => return Ok(Form::Spreadsheet),
+            Some(_) => {
+                let detail = "format must be spreadsheet; for other forms, use Accept";
+                return Err(Problem::invalid(vec![Detail::in_query(detail)]));
+            }
+            None => (),
+        }
+        match preferred(headers, &[JSON, CSV, NDJSON]) {
+            Some(JSON) => Ok(Form::Json),
+            Some(CSV) => Ok(Form::Csv),
+            Some(NDJSON) => Ok(Form::Ndjson),
+            _ => Err(Problem::not_acceptable(NO_FORM)),
+        }
+    }
+
+    pub(crate) fn content_type(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Form::Json => JSON,
+            Form::Csv => CSV,
+            Form::Spreadsheet => "text/csv; charset=utf-8",
+            Form::Ndjson => NDJSON,
+        })
+    }
+}
+
 /// Builds an answer whose body is written as it is read; its headers are known beforehand.
-pub(crate) fn whole(answered: Answered, form: &str, gzipped: bool) -> Response {
+pub(crate) fn whole(answered: Answered, form: Form, gzipped: bool) -> Response {
     let Answered { merged, held, lookups, calls, missing, notes } = answered;
     let lacking = lacking(&missing);
     let note = (!notes.is_empty()).then(|| notes.join("; "));
     let note = note.and_then(|note| HeaderValue::from_str(&note).ok());
     let memory = streaming::Memory { held, numbers: merged.bytes() };
-    let text = if form == CSV {
-        Text::Csv(CsvText::new(merged))
-    } else {
-        let report = Report::of(&lookups, &calls, &missing, notes);
-        Text::Json(JsonText::new(merged, Some((REPORT, &report))))
+    let text = match form {
+        Form::Csv => Text::Csv(CsvText::new(merged)),
+        Form::Spreadsheet => {
+            let types = missing.iter().flat_map(|part| part.metrics.iter().copied());
+            Text::Spreadsheet(SpreadsheetText::new(merged, types))
+        }
+        Form::Json | Form::Ndjson => {
+            let report = Report::of(&lookups, &calls, &missing, notes);
+            Text::Json(JsonText::new(merged, Some((REPORT, &report))))
+        }
     };
     let mut response = streaming::body(text, gzipped, memory).into_response();
     let headers = response.headers_mut();
@@ -91,6 +147,9 @@ pub(crate) fn whole(answered: Answered, form: &str, gzipped: bool) -> Response {
     }
     if let Some(note) = note {
         headers.insert(NOTE, note);
+    }
+    if form == Form::Spreadsheet {
+        headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static(FILE));
     }
     response
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::path::ParameterIn;
 
+use crate::api::callers::engagement::SPREADSHEET;
 use crate::api::openapi::audience::Audience;
 use crate::api::openapi::examples::{POST_ID, USER_ID};
 use crate::api::openapi::for_operators::creates_link;
@@ -136,7 +137,7 @@ fn question() -> Operation {
             "notes": [],
         },
     });
-    let rows = "A header, then one row per value: `tweet_id`, `engagement_type`, `day` and `hour`, as far as the groupings have them, and `value`; with several groupings, `grouping` comes first.";
+    let rows = "For programs: a header, then one row per value: `tweet_id`, `engagement_type`, `day` and `hour`, as far as the groupings have them, and `value`; with several groupings, `grouping` comes first. Opened in a spreadsheet program, ids lose their last digits; use `format=spreadsheet` there.";
     let lines = "One JSON object per value, sent as results arrive: `grouping`, its keys, and `value`. The last line has `countersign`; if it is missing, the response was cut short.";
     let csv =
         format!("tweet_id,engagement_type,day,value\n{POST_ID},impressions,2026-02-01,1204\n");
@@ -146,7 +147,14 @@ fn question() -> Operation {
 "#
     );
     operation(HttpMethod::Post, "/v1/engagement", "engagement", "Ask one question of any size")
-        .about("Any number of posts by any authors, any period, public and private engagement types. The gateway makes as few calls to X as possible, in parallel, and merges the results into one response. Its member `countersign` lists the calls that were made, what is missing, and why (see `MissingReason`). If there are no results at all, the response is the problem `nothing_answered`.\n\nLimits, each a setting of the gateway with this default: 10,000 posts (`limits.question_posts`), 365 days (`limits.question_days`), 2,000,000 values (`limits.question_numbers`), 8 questions of one key at the same time (`limits.key_questions`; more wait), and 30 seconds (`limits.request_deadline`). 3 groupings, as at X.\n\nThe response is JSON unless `Accept` asks for `text/csv` or `application/x-ndjson`.")
+        .about("Any number of posts by any authors, any period, public and private engagement types. The gateway makes as few calls to X as possible, in parallel, and merges the results into one response. Its member `countersign` lists the calls that were made, what is missing, and why (see `MissingReason`). If there are no results at all, the response is the problem `nothing_answered`.\n\nLimits, each a setting of the gateway with this default: 10,000 posts (`limits.question_posts`), 365 days (`limits.question_days`), 2,000,000 values (`limits.question_numbers`), 8 questions of one key at the same time (`limits.key_questions`; more wait), and 30 seconds (`limits.request_deadline`). 3 groupings, as at X.\n\nThe response is JSON unless `Accept` asks for `text/csv` or `application/x-ndjson`, or `format` for a spreadsheet.")
+        .takes(Parameter {
+            name: "format",
+            place: ParameterIn::Query,
+            about: "`spreadsheet`, whatever `Accept` says: CSV for Excel, LibreOffice and Google Sheets, as a file. It begins with a byte order mark. A row per post, day and hour, as far as the groupings have them, and a column per engagement type. Posts are URLs, so that their ids stay text. An apostrophe precedes what would run as a formula. With several groupings, `grouping` comes first.",
+            schema: one_of("The form of the response.", [SPREADSHEET]).into(),
+            example: SPREADSHEET.into(),
+        })
         .takes(Parameter {
             name: "Countersign-Deadline",
             place: ParameterIn::Header,

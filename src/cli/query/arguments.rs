@@ -38,9 +38,12 @@ pub(in crate::cli) struct Arguments {
     /// Maximum time for the answer, such as 20s; the gateway has a limit of its own
     #[arg(long, value_name = "DURATION")]
     pub(super) deadline: Option<String>,
-    /// Print CSV
-    #[arg(long, conflicts_with_all = ["ndjson", "plan"])]
+    /// Print CSV for programs: one row per number. A spreadsheet program would cut the last digits off ids
+    #[arg(long, conflicts_with_all = ["spreadsheet", "ndjson", "plan"])]
     pub(super) csv: bool,
+    /// Print CSV for Excel, LibreOffice and Google Sheets: one column per metric, and posts as URLs
+    #[arg(long, conflicts_with_all = ["ndjson", "plan"])]
+    pub(super) spreadsheet: bool,
     /// Print one JSON object per line for each number as it arrives, then one that says what is missing
     #[arg(long, conflicts_with = "plan")]
     pub(super) ndjson: bool,

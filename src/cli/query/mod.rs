@@ -35,9 +35,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             let plan = client.plan(&request.question).await?;
             return write(&readable(plan)).map(drop);
         }
-        let form = match (arguments.csv, arguments.ndjson) {
-            (true, _) => Form::Csv,
-            (_, true) => Form::Ndjson,
+        let form = match arguments {
+            Arguments { csv: true, .. } => Form::Csv,
+            Arguments { spreadsheet: true, .. } => Form::Spreadsheet,
+            Arguments { ndjson: true, .. } => Form::Ndjson,
             _ => Form::Json,
         };
         ask(&client, &request, form).await

@@ -134,7 +134,7 @@ impl Merge {
             contribution.has_numbers |= !nested.is_empty();
             if grouping.group_by.contains(&GroupBy::TweetId) && contribution.posts.is_none() {
                 let mut posts = HashSet::new();
-                nested.posts(&grouping.group_by, &mut posts);
+                nested.keys_of(GroupBy::TweetId, &grouping.group_by, &mut posts);
                 contribution.posts = Some(posts);
             }
         }

@@ -1,8 +1,8 @@
 //! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
-//! together again (`merge`, `tree` and `remarks`), written piece by piece (`text`) or number by number (`numbers`), and
-//! how much memory that takes (`size`). All of that is pure; `authors` and `lookup` find the posts' authors, `admit`
-//! waits for the key's turn and for memory, `prepare`, `run` and `outcome` make the calls, `streaming` hands out posts
-//! before all are complete, and `missing` says what is missing.
+//! together again (`merge`, `tree` and `remarks`), written piece by piece (`text`), number by number or row by row
+//! (`numbers`), and how much memory that takes (`size`). All of that is pure; `authors` and `lookup` find the posts'
+//! authors, `admit` waits for the key's turn and for memory, `prepare`, `run` and `outcome` make the calls, `streaming`
+//! hands out posts before all are complete, and `missing` says what is missing.
 
 pub mod admit;
 pub mod answered;

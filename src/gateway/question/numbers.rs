@@ -1,9 +1,11 @@
-//! The numbers of an answer one by one, each with its keys; and the numbers of selected posts.
+//! The numbers of an answer one by one, each with its keys, or row by row; and the numbers of selected posts.
+
+use std::collections::BTreeSet;
 
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::number_key::KeyText;
-use crate::gateway::question::tree::Nested;
 use crate::gateway::question::tree::leaf::Leaf;
+use crate::gateway::question::tree::{Nested, Rows};
 use crate::model::{GroupBy, Metric};
 
 /// A sum beyond 64 bits: its grouping, and its post and engagement type if the grouping tells these apart.
@@ -47,6 +49,29 @@ impl Merge {
             by_day || self.groupings.iter().any(|grouping| grouping.group_by.contains(level))
         };
         GroupBy::ALL.into_iter().filter(has).collect()
+    }
+
+    /// The engagement types of its numbers, and `others`: their keys, in order, with their names.
+    pub fn types(&self, others: impl IntoIterator<Item = Metric>) -> Vec<(u64, String)> {
+        let mut found: BTreeSet<u64> = others.into_iter().map(|metric| metric as u64).collect();
+        for (grouping, nested) in self.groupings.iter().zip(&self.nested) {
+            nested.keys_of(GroupBy::EngagementType, &grouping.group_by, &mut found);
+        }
+        let level = Some(GroupBy::EngagementType);
+        let name = |key| KeyText { key, level, names: &self.names }.with(str::to_owned);
+        found.into_iter().map(|key| (key, name(key))).collect()
+    }
+
+    /// Whether some grouping adds the numbers of all engagement types up.
+    pub fn adds_types_up(&self) -> bool {
+        let has_types = |group_by: &[GroupBy]| group_by.contains(&GroupBy::EngagementType);
+        self.groupings.iter().any(|grouping| !has_types(&grouping.group_by))
+    }
+
+    /// Its numbers row by row. Sums beyond 64 bits must have been taken out before.
+    pub fn into_rows(self) -> Rows {
+        let count = self.nested.iter().map(Nested::count).sum();
+        Rows::new(self.groupings.into_iter().zip(self.nested).collect(), self.names, count)
     }
 
     pub fn grouping_count(&self) -> usize {

@@ -28,22 +28,16 @@ impl Signed {
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|pair| pair.0 == name)
     }
-
-    /// Whether a parameter is repeated, which RFC 5849 section 3.1 forbids.
-    pub fn repeats(&self) -> bool {
-        let mut names: Vec<&str> = self.0.iter().map(|pair| &*pair.0).collect();
-        names.sort_unstable();
-        names.windows(2).any(|pair| pair.first() == pair.last())
-    }
 }
 
 impl Credentials {
     pub fn read(headers: &HeaderMap) -> Credentials {
-        let Some(header) = headers.get(AUTHORIZATION) else {
+        let mut sent = headers.get_all(AUTHORIZATION).iter();
+        let Some(header) = sent.next() else {
             return Credentials::None;
         };
-        let Some((scheme, rest)) = header.to_str().ok().and_then(|text| text.split_once(' '))
-        else {
+        let text = header.to_str().ok().filter(|_| sent.next().is_none());
+        let Some((scheme, rest)) = text.and_then(|text| text.split_once(' ')) else {
             return Credentials::Unknown;
         };
         match &*scheme.to_ascii_lowercase() {

@@ -103,6 +103,9 @@ fn bearer(sandbox: &Sandbox, token: &str) -> Result<Caller, Denied> {
 fn signature(sandbox: &Sandbox, arrival: &Arrival, signed: &Signed) -> Result<Caller, Denied> {
     let now_s = sandbox.now().unix_timestamp();
     let mut state = sandbox.state();
+    if signs_elsewhere(arrival) {
+        return Err(Denied::BadSignature);
+    }
     let key = signed.get("oauth_consumer_key");
     let (app, its) = sandbox.population().find_app(key).ok_or(Denied::BadSignature)?;
     let holder = token_holder(sandbox, &state, app, signed)?;
@@ -127,7 +130,7 @@ pub fn verify(
     now_s: i64,
 ) -> Result<(), Denied> {
     let timestamp = signed.get("oauth_timestamp");
-    let sent_s: i64 = timestamp.parse().map_err(|_| Denied::BadSignature)?;
+    let sent_s = seconds(timestamp).ok_or(Denied::BadSignature)?;
     if sent_s.abs_diff(now_s) > CLOCK_TOLERANCE_S {
         let right_s = sandbox.true_time().unix_timestamp();
         if sent_s.abs_diff(right_s) <= CLOCK_TOLERANCE_S {
@@ -138,8 +141,8 @@ pub fn verify(
 
     let nonce = signed.get("oauth_nonce");
     if nonce.is_empty()
-        || !is_well_formed(signed)
-        || !is_signed(arrival, signed, &app.consumer_secret, token_secret)
+        || !is_well_formed(arrival, signed)
+        || !is_signed(arrival, signed, &state.switches, &app.consumer_secret, token_secret)
         || !body_is_as_hashed(arrival, signed, &state.switches)
     {
         return Err(Denied::BadSignature);
@@ -178,22 +181,52 @@ fn token_holder(
     Ok(Some((user, its)))
 }
 
-fn is_well_formed(signed: &Signed) -> bool {
-    let version = !signed.has("oauth_version") || signed.get("oauth_version") == "1.0";
-    version && signed.get("oauth_signature_method") == "HMAC-SHA1" && !signed.repeats()
+/// A timestamp, which is a positive integer (RFC 5849 section 3.3): without a sign or leading zeros, so that one time
+/// has one text.
+fn seconds(timestamp: &str) -> Option<i64> {
+    let is_plain = !timestamp.starts_with('0') && timestamp.bytes().all(|b| b.is_ascii_digit());
+    timestamp.parse().ok().filter(|_| is_plain)
 }
 
-/// Accepts a signature over the `https` or the `http` URL: TLS may end in front of the sandbox.
+fn is_well_formed(arrival: &Arrival, signed: &Signed) -> bool {
+    let version = !signed.has("oauth_version") || signed.get("oauth_version") == "1.0";
+    let is_known = version && signed.get("oauth_signature_method") == "HMAC-SHA1";
+    is_known && !repeats(arrival, signed)
+}
+
+/// Whether a protocol parameter comes twice, in one place or in two, which RFC 5849 section 3.1 forbids.
+fn repeats(arrival: &Arrival, signed: &Signed) -> bool {
+    let in_header = signed.0.iter().map(|(name, _)| name.clone());
+    let mut names: Vec<String> = in_header.chain(protocol_parameters(arrival)).collect();
+    names.sort_unstable();
+    names.windows(2).any(|pair| pair.first() == pair.last())
+}
+
+/// Protocol parameters beside the header, which RFC 5849 section 3.5 forbids. The handshake is exempt: X's own samples
+/// send `oauth_callback` and `oauth_verifier` in the query or the body (reference 6.4).
+fn signs_elsewhere(arrival: &Arrival) -> bool {
+    protocol_parameters(arrival).next().is_some()
+}
+
+/// The names of the protocol parameters in the query and in the form body, repetitions included.
+fn protocol_parameters(arrival: &Arrival) -> impl Iterator<Item = String> {
+    let query = form_pairs(arrival.query.as_deref().unwrap_or_default());
+    let names = query.into_iter().chain(arrival.form()).map(|(name, _)| name);
+    names.filter(|name| name.starts_with("oauth_"))
+}
+
+/// Whether it signs the URL with a scheme by which the client may have come.
 fn is_signed(
     arrival: &Arrival,
     signed: &Signed,
+    switches: &Switches,
     consumer_secret: &str,
     token_secret: &str,
 ) -> bool {
     let mut parameters = signed.0.clone();
     parameters.extend(form_pairs(arrival.query.as_deref().unwrap_or_default()));
     parameters.extend(arrival.form());
-    ["https", "http"].iter().any(|scheme| {
+    arrival.schemes(switches.tls_in_front).iter().any(|scheme| {
         let url = arrival.signed_url(scheme);
         let base = base_string(&arrival.method, &url, &parameters);
         holds(&base, consumer_secret, token_secret, signed.get("oauth_signature"))
@@ -202,6 +235,6 @@ fn is_signed(
 
 /// Ruby clients send the body's hash; whether X checks it is unknown (reference 6.2).
 fn body_is_as_hashed(arrival: &Arrival, signed: &Signed, switches: &Switches) -> bool {
-    let hash = signed.get("oauth_body_hash");
-    hash.is_empty() || (switches.accept_body_hash && hash == body_hash(&arrival.body))
+    !signed.has("oauth_body_hash")
+        || (switches.accept_body_hash && signed.get("oauth_body_hash") == body_hash(&arrival.body))
 }

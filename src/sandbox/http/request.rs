@@ -3,7 +3,8 @@
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{CONTENT_TYPE, FORWARDED, HOST};
+use axum::http::uri::Authority;
 use bytes::Bytes;
 
 use crate::sandbox::auth::credentials::Credentials;
@@ -37,6 +38,42 @@ impl Arrival {
             authority: named.or(host.map(ToOwned::to_owned)).unwrap_or_default(),
             headers: head.headers,
         })
+    }
+
+    /// The name of the host that the client addressed, in lower case and without a port.
+    pub fn host(&self) -> String {
+        let parsed = self.authority.parse::<Authority>();
+        parsed.map_or_else(|_| String::new(), |authority| authority.host().to_ascii_lowercase())
+    }
+
+    /// The schemes by which the client may have come. A proxy in front says it in `X-Forwarded-Proto` or `Forwarded`,
+    /// and X's own hosts are served over TLS alone (reference 1.1); otherwise TLS may have ended in front unseen.
+    pub fn schemes(&self, tls_in_front: bool) -> &'static [&'static str] {
+        let host = self.host();
+        let of_x = ["x.com", "twitter.com"].iter().any(|domain| {
+            host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        });
+        match self.forwarded_scheme().as_deref() {
+            _ if tls_in_front => &["https"],
+            Some("https") => &["https"],
+            Some("http") => &["http"],
+            _ if of_x => &["https"],
+            _ => &["https", "http"],
+        }
+    }
+
+    /// The scheme that the proxy nearest to the client names.
+    fn forwarded_scheme(&self) -> Option<String> {
+        let value = |name| self.headers.get(name).and_then(|value| value.to_str().ok());
+        let plain = value("x-forwarded-proto").and_then(|list| list.split(',').next());
+        let standard = || {
+            let hop = value(FORWARDED.as_str())?.split(',').next()?;
+            hop.split(';').find_map(|pair| {
+                let (name, scheme) = pair.split_once('=')?;
+                name.trim().eq_ignore_ascii_case("proto").then_some(scheme)
+            })
+        };
+        plain.or_else(standard).map(|scheme| scheme.trim().trim_matches('"').to_ascii_lowercase())
     }
 
     /// The URL that a signature covers: lower case, without a default port or a query (reference 6.2).

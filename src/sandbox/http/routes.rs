@@ -39,6 +39,12 @@ pub async fn handle(State(sandbox): State<Sandbox>, request: Request) -> Respons
 
 fn route(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.path() == arrival.path);
+    let host = Host::of(arrival);
+    match host {
+        Host::Api if endpoint.is_some() => return errors::coded(34).into(),
+        Host::Data if endpoint.is_none() => return errors::no_route().into(),
+        _ => (),
+    }
     match (&*arrival.method, &*arrival.path, endpoint) {
         ("POST", _, Some(endpoint)) => engagement::reply(sandbox, arrival, endpoint),
         ("POST", "/oauth/request_token", _) => exchange::request_token(sandbox, arrival),
@@ -56,9 +62,34 @@ fn route(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
         ("POST", "/oauth2/invalidate_token", _) => bearer::invalidate(sandbox, arrival),
         ("GET", "/2/tweets", _) => lookup::reply(sandbox, arrival),
         ("GET", "/1.1/account/verify_credentials.json", _) => profile::reply(sandbox, arrival),
-        (_, path, _) if path.starts_with("/1.1/") || path.starts_with("/oauth") => {
-            errors::coded(34).into()
-        }
+        (_, path, _) if is_coded(path, host) => errors::coded(34).into(),
         _ => errors::no_route().into(),
+    }
+}
+
+/// Whether a path without a route is refused with a code; version 2 and the engagement endpoints' host say nothing.
+fn is_coded(path: &str, host: Host) -> bool {
+    let is_of_version_1 = path.starts_with("/1.1/") || path.starts_with("/oauth");
+    is_of_version_1 || (host == Host::Api && !path.starts_with("/2/"))
+}
+
+/// Which of X's hosts the client addressed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Host {
+    /// The API's, such as `api.x.com`, which lacks the engagement endpoints.
+    Api,
+    /// The engagement endpoints', such as `data-api.x.com`, which has nothing else.
+    Data,
+    /// The sandbox's own address, at which it is both.
+    Either,
+}
+
+impl Host {
+    fn of(arrival: &Arrival) -> Host {
+        match arrival.host().split('.').next() {
+            Some("api") => Host::Api,
+            Some("data-api") => Host::Data,
+            _ => Host::Either,
+        }
     }
 }

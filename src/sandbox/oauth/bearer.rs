@@ -1,6 +1,7 @@
 //! Bearer tokens: minting them, and invalidating them in either of the two official ways (reference 6.1).
 
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use serde_json::json;
 
 use crate::sandbox::Sandbox;
@@ -12,14 +13,23 @@ use crate::sandbox::http::errors::Refusal;
 use crate::sandbox::http::reply::Reply;
 use crate::sandbox::http::request::Arrival;
 
+/// `DOC` 6.1, with a space.
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
 /// `POST /oauth2/token`: the app's one bearer token, the same until it is invalidated.
 pub fn mint(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
-    minted(sandbox, arrival).unwrap_or_else(Reply::from)
+    typed(minted(sandbox, arrival))
 }
 
 /// `POST /oauth2/invalidate_token`: the next mint gives another.
 pub fn invalidate(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
-    invalidated(sandbox, arrival).unwrap_or_else(Reply::from)
+    typed(invalidated(sandbox, arrival))
+}
+
+fn typed(outcome: Result<Reply, Refusal>) -> Reply {
+    let mut reply = outcome.unwrap_or_else(Reply::from);
+    reply.headers.insert(CONTENT_TYPE, JSON);
+    reply
 }
 
 fn minted(sandbox: &Sandbox, arrival: &Arrival) -> Result<Reply, Refusal> {

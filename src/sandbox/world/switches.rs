@@ -20,6 +20,8 @@ pub struct Switches {
     pub accept_body_hash: bool,
     /// Whether a signature without a token counts as app-only.
     pub two_legged_ok: bool,
+    /// Whether clients come by `https` although nothing in their requests says so.
+    pub tls_in_front: bool,
     /// Whether totals name a `start` and an `end`.
     pub totals_echo_window: bool,
     /// Whether `Tweet.id` names `tweet.id`.
@@ -27,6 +29,7 @@ pub struct Switches {
     /// Whether `x-rate-limit-*` accompany the documented rate headers.
     pub legacy_rate_headers: bool,
     pub revoked_wording: RevokedWording,
+    pub lookup_form: LookupForm,
     /// Calls a minute, for each app, endpoint and kind of credentials.
     pub per_minute: u32,
     /// Calls a second, counted likewise.
@@ -59,10 +62,12 @@ impl Default for Switches {
             accept_media_clicks_alias: true,
             accept_body_hash: true,
             two_legged_ok: true,
+            tls_in_front: false,
             totals_echo_window: false,
             case_lenient: false,
             legacy_rate_headers: false,
             revoked_wording: RevokedWording::StringFamily,
+            lookup_form: LookupForm::Tweet,
             per_minute: 100_000,
             per_second: 10_000,
             mints_per_minute: 1_000,
@@ -153,4 +158,16 @@ pub enum RevokedWording {
     StringFamily,
     /// Code 89.
     CodeFamily,
+}
+
+/// In which of X's two vocabularies posts are looked up, and where an author stands (reference 8.1).
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LookupForm {
+    /// X's guides: `tweet.fields`, with `author_id` among them.
+    Tweet,
+    /// X's newest description: `post.fields`, with `author_id` as an expansion alone.
+    Post,
+    /// The same, and the author's id stands in `includes` alone.
+    Includes,
 }

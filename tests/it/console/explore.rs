@@ -71,7 +71,7 @@ async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database)
     assert!(
         text.contains("-d &#39;{&#34;engagement_types")
             && !text.contains("question.json")
-            && text.contains("Downloading the CSV runs the query again"),
+            && text.contains("Downloading runs the query again"),
         "{text}"
     );
     assert!(text.contains("https://x.com/alice/status/"), "what was typed stays");
@@ -79,6 +79,13 @@ async fn a_question_is_answered_as_a_table_with_what_it_took(database: Database)
     assert_eq!((table.status.as_u16(), table.header("content-type")), (200, "text/csv"));
     assert!(table.header("content-disposition").contains("engagement.csv"));
     assert_eq!(table.text().lines().count(), 1 + 6);
+    let sheet = visitor.send(EXPLORE, &[&fields[..5], &[("wants", "spreadsheet")]].concat()).await;
+    let kind = "text/csv; charset=utf-8";
+    assert_eq!((sheet.status.as_u16(), sheet.header("content-type")), (200, kind));
+    assert!(sheet.header("content-disposition").contains("engagement-spreadsheet.csv"));
+    assert_eq!(sheet.text().lines().count(), 1 + 3);
+    let post = format!("\"https://x.com/i/status/{}\",", bob[0]);
+    assert!(sheet.text().contains(&post), "{}", sheet.text());
 }
 
 async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(database: Database) {

@@ -159,7 +159,20 @@ async fn a_table_and_lines_have_the_answers_numbers_and_say_what_is_missing() {
             format!("\"tweet_id\":\"{id}\",\"engagement_type\":\"{metric}\",\"value\":{value}}}\n");
         assert!(lines.out.contains(&line), "{lines:?}");
     }
-    for form in ["--csv", "--ndjson"] {
+    let sheet = shell.query(&format!("{words} --spreadsheet")).await;
+    assert_eq!((sheet.code, &*sheet.err), (0, ""));
+    let headings = "\u{feff}\"post\",\"impressions\",\"favorites\"\r\n";
+    assert!(sheet.out.starts_with(headings), "{sheet:?}");
+    for id in [&alice[0], &bob[0]] {
+        let value = |metric: &str| whole["by_tweet"][id][metric].as_str().unwrap().to_owned();
+        let row = format!(
+            "\r\n\"https://x.com/i/status/{id}\",{},{}\r\n",
+            value("impressions"),
+            value("favorites")
+        );
+        assert!(sheet.out.contains(&row), "{sheet:?}");
+    }
+    for form in ["--csv", "--spreadsheet", "--ndjson"] {
         let done = shell.query(&format!("{words} {form} --tweets 20")).await;
         assert!(done.code == 3 && done.err.contains("unavailable, 1 post"), "{done:?}");
     }

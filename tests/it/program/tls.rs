@@ -39,8 +39,15 @@ async fn an_upstream_whose_certificate_is_good_is_called() {
     deployment.must(&["account", "verify", "@alice"]).await;
     let running = deployment.serve().await;
     for metric in ["impressions", "favorites"] {
+        // Signatures are over `https` where TLS ends in front of the sandbox.
+        let behind = async |is_so: bool| {
+            let switches = serde_json::json!({ "tls_in_front": is_so });
+            assert_eq!(deployment.sandbox.put("/sandbox/switches", switches).await.status, 200);
+        };
+        behind(true).await;
         let (body, answer) = call(&deployment, &running, &key, metric).await;
         answer.is_relayed(200);
+        behind(false).await;
         let direct = match metric {
             "impressions" => deployment.sandbox.own("alice", TOTALS, &body).await,
             _ => deployment.sandbox.public(&body).await,

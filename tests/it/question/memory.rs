@@ -210,15 +210,16 @@ async fn a_merged_answer_is_written_as_it_is_read() {
     body["engagement_types"] =
         json!(["impressions", "url_clicks", "detail_expands", "media_views", "app_opens"]);
     let whole = question(&gateway, &body).send().await.json();
-    for (accept, encoding) in [
-        ("application/json", "identity"),
-        ("application/json", "gzip"),
-        ("text/csv", "identity"),
-        ("application/x-ndjson", "identity"),
+    for (path, accept, encoding) in [
+        ("/v1/engagement", "application/json", "identity"),
+        ("/v1/engagement", "application/json", "gzip"),
+        ("/v1/engagement", "text/csv", "identity"),
+        ("/v1/engagement", "application/x-ndjson", "identity"),
+        ("/v1/engagement?format=spreadsheet", "*/*", "identity"),
     ] {
         let headers =
             format!("Accept: {accept}\r\nAccept-Encoding: {encoding}\r\nConnection: close\r\n");
-        let slow = opened(&gateway, "/v1/engagement", &headers, &body).await;
+        let slow = opened(&gateway, path, &headers, &body).await;
         let held = gateway.inner.memory_held();
         let text = read_to_end(slow).await;
         // The kernel may have taken the whole compressed answer.

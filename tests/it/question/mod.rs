@@ -13,6 +13,7 @@ mod oddities;
 mod oracle;
 mod plans;
 mod slips;
+mod spreadsheets;
 mod trouble;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
+use crate::sandbox::handshake::{ACCESS_TOKEN, CALLBACK, allowed, begun, exchange};
 use crate::upstream::{HISTORICAL, LAST_28H, Signer, TOTALS, TestSandbox, VERIFY, body};
 
 const NOT_AUTHENTICATED: &str = "Could not authenticate you.";
@@ -31,13 +32,12 @@ async fn the_authors_signature_is_accepted_everywhere() {
 }
 
 #[tokio::test]
-async fn a_signature_counts_over_https_and_http_and_the_host_header() {
+async fn a_signature_covers_the_host_header_without_a_default_port() {
     let sandbox = TestSandbox::start().await;
     for (origin, host) in [
         ("https://data-api.x.com", "data-api.x.com"),
-        ("http://data-api.x.com", "data-api.x.com"),
         ("https://data-api.x.com", "Data-API.x.com:443"),
-        ("http://data-api.x.com", "data-api.x.com:80"),
+        ("http://sandbox.test", "sandbox.test:80"),
         ("https://data-api.x.com:8443", "data-api.x.com:8443"),
     ] {
         let signer = Signer { origin: origin.to_owned(), ..sandbox.signer("alice") };
@@ -47,6 +47,48 @@ async fn a_signature_counts_over_https_and_http_and_the_host_header() {
     let signer = Signer { origin: "https://data-api.x.com".to_owned(), ..sandbox.signer("alice") };
     let ask = sandbox.post(TOTALS, &favorites(&sandbox)).header("host", "data-api.twitter.com");
     ask.signed(&signer).send().await.has_code(401, 32, NOT_AUTHENTICATED);
+}
+
+/// The schemes over which a signature counts for a request to that host with that header.
+async fn schemes(sandbox: &TestSandbox, host: &str, name: &str, value: &str) -> Vec<&'static str> {
+    let mut counting = Vec::new();
+    for scheme in ["https", "http"] {
+        let signer = Signer { origin: format!("{scheme}://{host}"), ..sandbox.signer("alice") };
+        let ask = sandbox.post(TOTALS, &favorites(sandbox)).header("host", host);
+        let answer = ask.header(name, value).signed(&signer).send().await;
+        if answer.status == 200 {
+            counting.push(scheme);
+        } else {
+            answer.has_code(401, 32, NOT_AUTHENTICATED);
+        }
+    }
+    counting
+}
+
+#[tokio::test]
+async fn a_signature_covers_the_scheme_by_which_the_client_came() {
+    let sandbox = TestSandbox::start().await;
+    let proto = "x-forwarded-proto";
+    for (host, name, value, expected) in [
+        ("sandbox.test", proto, "https", &["https"][..]),
+        ("sandbox.test", proto, "HTTPS, http", &["https"]),
+        ("sandbox.test", proto, "http", &["http"]),
+        ("sandbox.test", "forwarded", "for=1;proto=https, for=2;proto=http", &["https"]),
+        ("sandbox.test", "forwarded", "Proto=\"http\"", &["http"]),
+        ("data-api.x.com", proto, "", &["https"]),
+        ("data-api.twitter.com", "forwarded", "for=1", &["https"]),
+        // TLS may end in front of it unseen.
+        ("sandbox.test", proto, "", &["https", "http"]),
+        ("sandbox.test", "forwarded", "for=1", &["https", "http"]),
+        ("notx.com", proto, "", &["https", "http"]),
+    ] {
+        let counting = schemes(&sandbox, host, name, value).await;
+        assert_eq!(counting, expected, "{host} with {name}: {value}");
+    }
+    sandbox.put("/sandbox/switches", json!({ "tls_in_front": true })).await;
+    for value in ["", "http"] {
+        assert_eq!(schemes(&sandbox, "sandbox.test", proto, value).await, ["https"]);
+    }
 }
 
 #[tokio::test]
@@ -71,18 +113,28 @@ async fn anything_wrong_in_a_signature_is_code_32() {
     let good = || sandbox.signer("alice");
     let more = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     let secret = |pair: (String, String)| (pair.0, "wrong".to_owned());
+    let at = |timestamp: String| Signer { timestamp, ..good() };
+    let now = crate::upstream::NOW.unix_timestamp();
     for (what, signer) in [
         ("token secret", Signer { token: good().token.map(secret), ..good() }),
         ("consumer secret", Signer { consumer: secret(good().consumer), ..good() }),
         ("consumer key", Signer { consumer: ("nobody".into(), good().consumer.1), ..good() }),
         ("method", Signer { method: "PLAINTEXT".into(), ..good() }),
         ("nonce", Signer { nonce: String::new(), ..good() }),
-        ("timestamp", Signer { timestamp: "yesterday".into(), ..good() }),
+        ("timestamp", at("yesterday".into())),
+        ("timestamp with a sign", at(format!("+{now}"))),
+        ("timestamp below zero", at(format!("-{now}"))),
+        ("timestamp with a leading zero", at(format!("0{now}"))),
+        ("timestamp with a space", at(format!(" {now}"))),
+        ("timestamp with a fraction", at(format!("{now}.0"))),
+        ("timestamp in other digits", at("１７７３１７７３３０".into())),
+        ("no timestamp", at(String::new())),
         ("version", Signer { more: more("oauth_version", "2.0"), ..good() }),
         (
             "body hash",
             Signer { more: more("oauth_body_hash", "H6T+kxBKjKq9x4xdwW20bwqOJfg="), ..good() },
         ),
+        ("empty body hash", Signer { more: more("oauth_body_hash", ""), ..good() }),
     ] {
         let answer = sandbox.post(TOTALS, &favorites(&sandbox)).signed(&signer).send().await;
         assert_eq!(answer.status, 401, "{what}");
@@ -101,6 +153,54 @@ async fn extra_oauth_parameters_belong_to_the_base_string() {
     let unsigned = sandbox.signer("alice").header("POST", TOTALS, &[]) + ", oauth_anything=\"x\"";
     let ask = sandbox.post(TOTALS, &favorites(&sandbox)).header("authorization", &unsigned);
     ask.send().await.has_code(401, 32, NOT_AUTHENTICATED);
+}
+
+#[tokio::test]
+async fn a_protocol_parameter_comes_once_and_in_the_header() {
+    let sandbox = TestSandbox::start().await;
+    let body = favorites(&sandbox);
+    let token = sandbox.user("alice").access_token.clone();
+    for (signer, name, value) in [
+        (sandbox.signer("alice"), "oauth_token", &*token),
+        (sandbox.two_legged(), "oauth_token", &*token),
+        (sandbox.signer("alice"), "oauth_version", "1.0"),
+        (sandbox.signer("alice"), "oauth_anything", "x"),
+    ] {
+        let header = signer.header("POST", TOTALS, &[(name, value)]);
+        let path = format!("{TOTALS}?{name}={value}");
+        let ask = sandbox.post(&path, &body).header("authorization", &header);
+        ask.send().await.has_code(401, 32, NOT_AUTHENTICATED);
+
+        let ask = sandbox.form(TOTALS, &format!("{name}={value}"));
+        let answer = ask.header("authorization", &header).send().await;
+        answer.has_code(401, 32, NOT_AUTHENTICATED);
+    }
+    let twice = sandbox.signer("alice").header("POST", TOTALS, &[("oauth_token", &token)])
+        + &format!(", oauth_token=\"{token}\"");
+    let ask = sandbox.post(TOTALS, &body).header("authorization", &twice);
+    ask.send().await.has_code(401, 32, NOT_AUTHENTICATED);
+
+    let plain = [("other", "x")];
+    let header = sandbox.signer("alice").header("POST", TOTALS, &plain);
+    let ask = sandbox.post(&format!("{TOTALS}?other=x"), &body);
+    assert_eq!(ask.header("authorization", &header).send().await.status, 200);
+}
+
+#[tokio::test]
+async fn the_handshake_takes_a_parameter_from_one_place() {
+    let sandbox = TestSandbox::start().await;
+    let token = begun(&sandbox, CALLBACK).await;
+    let verifier = allowed(&sandbox, &token.0, "alice").await;
+    let signer = || Signer { token: Some(token.clone()), ..sandbox.two_legged() };
+    for (name, value) in [("oauth_token", &*token.0), ("oauth_verifier", &*verifier)] {
+        let more = vec![("oauth_verifier".to_owned(), verifier.clone())];
+        let signer = Signer { more, ..signer() };
+        let header = signer.header("POST", ACCESS_TOKEN, &[(name, value)]);
+        let ask = sandbox.ask("POST", &format!("{ACCESS_TOKEN}?{name}={value}"));
+        let answer = ask.header("authorization", &header).send().await;
+        answer.has_code(401, 32, NOT_AUTHENTICATED);
+    }
+    assert_eq!(exchange(&sandbox, &token, &verifier).await.status, 200);
 }
 
 #[tokio::test]
@@ -166,6 +266,10 @@ async fn other_kinds_of_credentials_are_unknown() {
         let ask = sandbox.post(TOTALS, &favorites(&sandbox)).header("authorization", header);
         ask.send().await.refuses(401, &[UNKNOWN_TYPE]);
     }
+    let bearer = sandbox.bearer();
+    let ask = sandbox.post(TOTALS, &favorites(&sandbox)).header("authorization", &bearer);
+    let both = ask.another("authorization", &bearer).send().await;
+    both.refuses(401, &[UNKNOWN_TYPE]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::upstream::{HISTORICAL, LAST_28H, TOTALS, TestSandbox, body, with};
+use crate::upstream::{HISTORICAL, LAST_28H, TOTALS, TestSandbox, VERIFY, body, with};
 
 const GZIP: &str = "This request requires gzip compression. Retry the request after setting \
                     'Accept-Encoding' header in the request to 'gzip'.";
@@ -48,6 +48,46 @@ async fn unknown_routes_and_methods_are_empty_404s() {
     }
     let elsewhere = sandbox.ask("POST", "/1.1/insights").send().await;
     elsewhere.has_code(404, 34, "Sorry, that page does not exist.");
+}
+
+#[tokio::test]
+async fn each_of_xs_hosts_has_its_own_routes_alone() {
+    let sandbox = TestSandbox::start().await;
+    let body = body(&sandbox.ids("alice", 1), &["favorites"], &["tweet.id"]);
+    let to = async |host: &str, method: &str, path: &str| {
+        let ask = sandbox.post(path, &body).method(method).header("host", host);
+        ask.header("authorization", &sandbox.bearer()).send().await
+    };
+    for host in ["api.x.com", "API.twitter.com:443", "api.sandbox.test:8443"] {
+        for (method, path) in [
+            ("POST", TOTALS),
+            ("POST", LAST_28H),
+            ("GET", HISTORICAL),
+            ("POST", "/insights"),
+            ("GET", "/"),
+        ] {
+            let answer = to(host, method, path).await;
+            answer.has_code(404, 34, "Sorry, that page does not exist.");
+        }
+        assert_eq!(to(host, "GET", "/2/tweets?ids=20").await.status, 200, "{host}");
+        let unknown = to(host, "GET", "/2/insights/28hr").await;
+        assert_eq!((unknown.status.as_u16(), unknown.raw.len()), (404, 0), "{host}");
+    }
+    for host in ["data-api.x.com", "data-api.twitter.com", "data-api.sandbox.test"] {
+        assert_eq!(to(host, "POST", TOTALS).await.status, 200, "{host}");
+        for (method, path) in [
+            ("POST", "/oauth2/token"),
+            ("GET", "/2/tweets?ids=20"),
+            ("GET", VERIFY),
+            ("GET", "/1.1/x"),
+        ] {
+            let answer = to(host, method, path).await;
+            assert_eq!((answer.status.as_u16(), answer.raw.len()), (404, 0), "{host}{path}");
+        }
+    }
+    for host in ["api.x.com", "data-api.x.com"] {
+        assert_eq!(to(host, "GET", "/sandbox/switches").await.status, 200, "{host}");
+    }
 }
 
 #[tokio::test]

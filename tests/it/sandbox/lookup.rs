@@ -125,6 +125,43 @@ async fn the_author_comes_when_asked_for() {
 }
 
 #[tokio::test]
+async fn the_author_is_expanded_in_either_vocabulary() {
+    let sandbox = TestSandbox::start().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| first(&sandbox, name, "active"));
+    let text = |name: &str| format!("A post by {name}");
+    let id = |name: &str| sandbox.user(name).user_id.clone();
+    let posts = |own: &dyn Fn(&str) -> Value| {
+        let post = |id: &String, name: &str| {
+            let mut post = json!({ "id": id, "text": text(name) });
+            post.as_object_mut().unwrap().extend(own(name).as_object().unwrap().clone());
+            post
+        };
+        json!([post(&alice, "alice"), post(&bob, "bob"), post(&alice, "alice")])
+    };
+    let user = |name: &str| json!({ "id": id(name), "name": name, "username": name });
+    let users = json!({ "users": [user("alice"), user("bob")] });
+    let (bare, by_id) = (posts(&|_| json!({})), posts(&|name| json!({ "author_id": id(name) })));
+    let by_name = posts(&|name| json!({ "username": name }));
+    let expanded = |data: &Value| json!({ "data": data, "includes": users });
+    for (form, query, expected) in [
+        ("tweet", "", json!({ "data": bare })),
+        ("tweet", "&tweet.fields=author_id", json!({ "data": by_id })),
+        ("tweet", "&post.fields=author_id", json!({ "data": bare })),
+        ("tweet", "&expansions=author_id", expanded(&by_id)),
+        ("post", "&tweet.fields=author_id", json!({ "data": bare })),
+        ("post", "&post.fields=author_id", json!({ "data": bare })),
+        ("post", "&expansions=author_id,geo.place_id", expanded(&by_id)),
+        ("includes", "&tweet.fields=author_id", json!({ "data": bare })),
+        ("includes", "&tweet.fields=author_id&expansions=author_id", expanded(&by_name)),
+    ] {
+        sandbox.put("/sandbox/switches", json!({ "lookup_form": form })).await;
+        let query = format!("ids={alice},{bob},{alice}{query}");
+        let answer = asking(&sandbox, &query).send().await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, expected), "{form}: {query}");
+    }
+}
+
+#[tokio::test]
 async fn an_author_who_protects_their_posts_hides_them() {
     let sandbox = TestSandbox::start().await;
     let id = first(&sandbox, "bob", "active");

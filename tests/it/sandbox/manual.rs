@@ -60,6 +60,26 @@ async fn it_names_every_route() {
 }
 
 #[tokio::test]
+async fn what_it_says_to_lack_is_refused_in_xs_form() {
+    let sandbox = TestSandbox::start().await;
+    let rows = table("X has");
+    let routes = rows.iter().flat_map(|row| quoted(&row[0]));
+    let mut lacking = 0;
+    for route in routes {
+        let (method, path) = route.split_once(' ').unwrap();
+        let ask = sandbox.ask(method, path).header("authorization", &sandbox.bearer());
+        let answer = ask.send().await;
+        if path.starts_with("/1.1/") {
+            answer.has_code(404, 34, "Sorry, that page does not exist.");
+        } else {
+            assert_eq!((answer.status.as_u16(), answer.raw.len()), (404, 0), "{route}");
+        }
+        lacking += 1;
+    }
+    assert!(lacking > 10, "{lacking}");
+}
+
+#[tokio::test]
 async fn it_names_every_state_of_a_user() {
     let sandbox = TestSandbox::start().await;
     let alice = format!("/sandbox/users/{}", sandbox.user("alice").user_id);

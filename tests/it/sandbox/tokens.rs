@@ -40,6 +40,27 @@ async fn minting_gives_the_same_token_again() {
 }
 
 #[tokio::test]
+async fn the_token_endpoints_declare_json_with_a_space() {
+    let sandbox = TestSandbox::start().await;
+    let token = mint(&sandbox).await;
+    let named = format!("access_token={token}");
+    for (path, form, header, status) in [
+        (MINT, GRANT, sandbox.basic(), 200),
+        (MINT, "", sandbox.basic(), 403),
+        (MINT, GRANT, basic("x", "y"), 403),
+        (INVALIDATE, &*named, basic("x", "y"), 403),
+        (INVALIDATE, &*named, sandbox.basic(), 200),
+    ] {
+        let answer = sandbox.form(path, form).header("authorization", &header).send().await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (status, "application/json; charset=utf-8"),
+            "{path} {form}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn minting_checks_credentials_and_the_grant() {
     let sandbox = TestSandbox::start().await;
     let wrong = basic(&sandbox.app("demo").consumer_key, "wrong");

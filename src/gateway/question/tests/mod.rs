@@ -7,6 +7,7 @@ mod leaves;
 mod merging;
 mod planning;
 mod reading;
+mod rows;
 mod sizes;
 
 use time::OffsetDateTime;

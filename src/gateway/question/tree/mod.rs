@@ -2,6 +2,7 @@
 
 pub mod leaf;
 mod read;
+mod rows;
 mod size;
 mod walk;
 mod zeros;
@@ -9,6 +10,7 @@ mod zeros;
 use std::collections::HashSet;
 
 pub use crate::gateway::question::tree::read::{Form, Read};
+pub use crate::gateway::question::tree::rows::{Row, Rows};
 pub use crate::gateway::question::tree::size::most_bytes;
 pub use crate::gateway::question::tree::walk::{Step, Walk};
 pub use crate::gateway::question::tree::zeros::Zeros;
@@ -56,21 +58,21 @@ impl Nested {
         }
     }
 
-    /// Collects the posts that it has numbers for.
-    pub fn posts(&self, levels: &[GroupBy], found: &mut HashSet<u64>) {
+    /// Collects the keys of one of its levels: the posts, say, that it has numbers for.
+    pub fn keys_of(&self, wanted: GroupBy, levels: &[GroupBy], found: &mut impl Extend<u64>) {
         let level = levels.first();
-        let is_post = level == Some(&GroupBy::TweetId);
+        let is_wanted = level == Some(&wanted);
         match self {
-            Nested::Inner(entries) if is_post => {
-                found.extend(entries.iter().map(|(post, _)| *post));
+            Nested::Inner(entries) if is_wanted => {
+                found.extend(entries.iter().map(|(key, _)| *key));
             }
-            Nested::Leaves(leaves) if is_post => found.extend(leaves.iter().map(|(post, _)| *post)),
-            Nested::Wide(leaves) if is_post => found.extend(leaves.iter().map(|(post, _)| *post)),
+            Nested::Leaves(leaves) if is_wanted => found.extend(leaves.iter().map(|(key, _)| *key)),
+            Nested::Wide(leaves) if is_wanted => found.extend(leaves.iter().map(|(key, _)| *key)),
             Nested::Inner(entries) => {
                 for (key, below) in entries {
                     let is_day = level == Some(&GroupBy::EngagementHour) && *key >= HOURS;
                     let rest = if is_day { levels } else { levels.get(1..).unwrap_or_default() };
-                    below.posts(rest, found);
+                    below.keys_of(wanted, rest, found);
                 }
             }
             Nested::Leaves(_) | Nested::Wide(_) => (),

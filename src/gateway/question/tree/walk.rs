@@ -39,7 +39,8 @@ struct Frame {
     remainder: Remainder,
 }
 
-enum Remainder {
+/// The entries of a list that have not been returned yet.
+pub(in crate::gateway::question::tree) enum Remainder {
     Inner(vec::IntoIter<(u64, Nested)>),
     Leaves(vec::IntoIter<(u64, i64)>),
     Wide(vec::IntoIter<(u64, i128)>),

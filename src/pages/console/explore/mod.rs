@@ -12,7 +12,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
-use crate::api::callers::engagement;
+use crate::api::callers::engagement::{self, Form, SPREADSHEET};
 use crate::gateway::{Answered, Caller, Deadline, Missing, PlannedCall, Reason, Received, Session};
 use crate::model::GroupBy;
 use crate::pages::console;
@@ -52,7 +52,7 @@ pub(crate) async fn show(
     page(StatusCode::OK, text)
 }
 
-/// Plans or runs the question, and shows the form again above the result; or returns the answer as a CSV download.
+/// Plans or runs the question, and shows the form again above the result; or returns the answer as a download.
 pub(crate) async fn run(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
@@ -91,7 +91,10 @@ pub(crate) async fn run(
         })
     } else {
         match gateway.answer_question(&caller, received, deadline, None).await {
-            Ok(answered) if wants == "table" => return Ok(csv_download(answered)),
+            Ok(answered) if wants == "table" => return Ok(download(answered, Form::Csv)),
+            Ok(answered) if wants == SPREADSHEET => {
+                return Ok(download(answered, Form::Spreadsheet));
+            }
             answered => answered.map(|answered| with_charts(&answered, show)),
         }
     };
@@ -223,11 +226,11 @@ fn explain(reason: Reason) -> &'static str {
     }
 }
 
-fn csv_download(answered: Answered) -> Response {
-    let mut response = engagement::whole(answered, engagement::CSV, false);
+fn download(answered: Answered, form: Form) -> Response {
+    let mut response = engagement::whole(answered, form, false);
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(engagement::CSV));
-    let name = "attachment; filename=\"engagement.csv\"";
-    headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static(name));
+    headers.insert(CONTENT_TYPE, form.content_type());
+    let name = HeaderValue::from_static("attachment; filename=\"engagement.csv\"");
+    headers.entry(CONTENT_DISPOSITION).or_insert(name);
     response
 }

@@ -125,6 +125,20 @@ async fn authors_that_nobody_knows_are_looked_up_a_hundred_at_a_time(database: D
     );
 }
 
+async fn authors_are_read_in_either_of_xs_vocabularies(database: Database) {
+    let gateway = gateway_with_lookup(&database, 40).await;
+    for (at, form) in ["tweet", "post", "includes"].into_iter().enumerate() {
+        switch(&gateway, json!({ "lookup_form": form })).await;
+        assert_eq!(ask_for_new(&gateway, at).await, [(2, json!(200), 1)], "{form}");
+        let signed = gateway.arrived("/insights/").await;
+        assert_eq!(signed.len(), 2 * (at + 1), "{form}");
+        assert!(signed.iter().all(|call| call["status"] == 200), "{form}: no account was tried");
+    }
+    // The old names, which X's guides and clients use, and the expansion of its newest description.
+    let query = gateway.arrived(LOOKUP).await[0]["query"].as_str().unwrap().to_owned();
+    assert!(query.ends_with("&tweet.fields=author_id&expansions=author_id"), "{query}");
+}
+
 async fn a_plan_lists_the_look_ups_and_makes_none(database: Database) {
     let gateway = gateway_with_lookup(&database, 100).await;
     let ids = mixed(&gateway);
@@ -289,6 +303,7 @@ async fn a_key_for_one_account_learns_of_no_other_by_a_token(database: Database)
 
 on_both!(
     authors_that_nobody_knows_are_looked_up_a_hundred_at_a_time,
+    authors_are_read_in_either_of_xs_vocabularies,
     a_plan_lists_the_look_ups_and_makes_none,
     posts_that_x_does_not_show_are_asked_for_all_the_same,
     nothing_is_looked_up_where_no_author_is_needed,
