@@ -29,10 +29,7 @@ pub struct SpreadsheetText {
 
 impl SpreadsheetText {
     /// `missing` are the engagement types of which something is missing from the answer.
-    pub fn new(
-        merged: Merge,
-        missing: impl IntoIterator<Item = Metric>,
-    ) -> SpreadsheetText {
+    pub fn new(merged: Merge, missing: impl IntoIterator<Item = Metric>) -> SpreadsheetText {
         let with_names = merged.grouping_count() > 1;
         let mut keys = merged.columns();
         keys.retain(|kind| *kind != GroupBy::EngagementType);
@@ -46,13 +43,7 @@ impl SpreadsheetText {
         let header = header.chain(types.iter().map(|(_, name)| &**name)).chain(sums);
         let header = header.map(|text| inert(text).into_owned()).collect();
         let types = types.iter().map(|(key, _)| Some(*key)).chain(sums.map(|_| None)).collect();
-        SpreadsheetText {
-            rows: merged.into_rows(),
-            keys,
-            types,
-            with_names,
-            header: Some(header),
-        }
+        SpreadsheetText { rows: merged.into_rows(), keys, types, with_names, header: Some(header) }
     }
 
     /// How many numbers are still to be written.

@@ -28,7 +28,7 @@ use crate::wire::spreadsheet::SpreadsheetText;
 use crate::wire::table::CsvText;
 
 const JSON: &str = "application/json";
-const CSV: &str = "text/csv";
+pub(crate) const CSV: &str = "text/csv";
 const NDJSON: &str = "application/x-ndjson";
 /// The value of the parameter `format`.
 pub(crate) const SPREADSHEET: &str = "spreadsheet";
