@@ -182,6 +182,8 @@ def serve_x():
     """An X that gives everybody the same answer."""
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # One packet for each answer: the second of two would wait for an acknowledgement of the first.
+        wbufsize = 1 << 16
 
         def do_POST(self):
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
