@@ -152,7 +152,7 @@ fn blame(errors: &config::Errors, folder: &Path) -> Failure {
     let ring = folder.join(RING_FILE).display().to_string();
     let lines = errors.0.iter().map(|problem| match &*problem.key {
         "vault.keys" | "vault.active" => {
-            format!("{ring}: {}; delete this folder to start anew", problem.detail)
+            format!("{ring}: {}; delete its folder to start anew", problem.detail)
         }
         "server.public_url" => {
             "--listen: expected 127.0.0.1, [::1] or all addresses (0.0.0.0 or [::]): browsers connect accounts over plain http on this machine only".to_owned()
