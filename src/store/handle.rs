@@ -154,22 +154,35 @@ impl Store {
     }
 
     async fn rows(&self, query: Query) -> Result<Rows, Error> {
-        let once = || async { self.reader(self.wait).await?.rows(query.clone()).await };
+        let once =
+            || self.unless_moved(async { self.reader(self.wait).await?.rows(query.clone()).await });
         self.long(self.try_again(once)).await
     }
 
     async fn first_row(&self, query: Query) -> Result<Rows, Error> {
-        let once = || async { self.reader(self.wait).await?.first_row(query.clone()).await };
+        let once = || {
+            self.unless_moved(async {
+                self.reader(self.wait).await?.first_row(query.clone()).await
+            })
+        };
         self.long(self.try_again(once)).await
     }
 
     async fn rows_for_call(&self, query: Query) -> Result<Rows, Error> {
-        let once = || async { self.reader(self.call_wait).await?.rows(query.clone()).await };
+        let once = || {
+            self.unless_moved(async {
+                self.reader(self.call_wait).await?.rows(query.clone()).await
+            })
+        };
         self.short(self.try_again(once)).await
     }
 
     async fn first_row_for_call(&self, query: Query) -> Result<Rows, Error> {
-        let once = || async { self.reader(self.call_wait).await?.first_row(query.clone()).await };
+        let once = || {
+            self.unless_moved(async {
+                self.reader(self.call_wait).await?.first_row(query.clone()).await
+            })
+        };
         self.short(self.try_again(once)).await
     }
 

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
-use sqlx::{AssertSqlSafe, Row, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 use tokio::time::{sleep, timeout};
 
 use crate::store::database::deadline::within;
 use crate::store::database::dialect::{On, Work};
-use crate::store::database::postgres::Loan;
+use crate::store::database::postgres::{Loan, TransactionId};
 use crate::store::database::query::Query;
 use crate::store::error::Cause;
 use crate::store::{Error, Store};
@@ -41,7 +41,7 @@ impl Store {
         F: Future<Output = Result<(Work, T), Error>>,
     {
         self.try_again(|| async {
-            let (work, value) = within(limit, body()).await?;
+            let (work, value) = within(limit, self.unless_moved(body())).await?;
             self.commit(work).await?;
             Ok(value)
         })
@@ -84,28 +84,31 @@ impl Store {
     }
 
     async fn commit_loan(&self, mut loan: Loan) -> Result<(), Error> {
-        let id = within(self.patience, async { Ok(loan.transaction_id().await?) }).await?;
+        let id = within(self.patience, async { Ok(loan.transaction().await?) }).await?;
         let Some(id) = id else { return Ok(()) };
-        let lost = match timeout(self.patience, loan.commit()).await {
+        let committing = self.unless_moved(async { Ok(loan.commit().await) });
+        let lost = match within(self.patience, committing).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) if is_refusal(&error) => return Err(error.into()),
             Ok(Err(error)) => error.into(),
-            Err(_) => Error::unavailable("no answer in time"),
+            Err(error) => error,
         };
         loan.discard();
-        self.find_outcome(id, lost.into_cause()).await
+        self.find_outcome(&id, lost.into_cause()).await
     }
 
     /// How a transaction ended whose commit got no answer.
-    async fn find_outcome(&self, id: i64, lost: Cause) -> Result<(), Error> {
+    async fn find_outcome(&self, id: &TransactionId, lost: Cause) -> Result<(), Error> {
         let asking = async {
             loop {
-                match self.find_status(id).await.as_deref() {
-                    Ok("committed") => return Ok(()),
-                    Ok("aborted") => return Err(Error::RolledBack(lost.clone())),
-                    Ok("forgotten") => return Err(Error::OutcomeUnknown(lost.clone())),
+                match self.find_state(id).await {
+                    Ok(Some(state)) if state == "committed" => return Ok(()),
+                    Ok(Some(state)) if state == "aborted" => {
+                        return Err(Error::RolledBack(lost.clone()));
+                    }
+                    Ok(None) => return Err(Error::OutcomeUnknown(lost.clone())),
                     // It is in progress, or the server is not back yet.
-                    Ok(_) | Err(_) => sleep(ASK_AGAIN).await,
+                    Ok(Some(_)) | Err(_) => sleep(ASK_AGAIN).await,
                 }
             }
         };
@@ -113,24 +116,33 @@ impl Store {
         found.unwrap_or_else(|_| Err(Error::OutcomeUnknown(lost.clone())))
     }
 
-    /// The state of a transaction in PostgreSQL's words, or `forgotten`.
-    async fn find_status(&self, id: i64) -> Result<String, Error> {
+    /// `committed`, `aborted` or `in progress`; `None` if the server cannot tell.
+    async fn find_state(&self, id: &TransactionId) -> Result<Option<String>, Error> {
         const INVALID_PARAMETER: &str = "22023";
-        let On::Postgres(mut loan) = self.reader(self.wait).await? else {
-            return Ok("forgotten".to_owned());
-        };
-        let sql = AssertSqlSafe(format!("select txid_status({id})"));
-        match sqlx::raw_sql(sql).fetch_one(&mut *loan).await {
-            Ok(row) => {
-                Ok(row.try_get::<Option<_>, _>(0)?.unwrap_or_else(|| "forgotten".to_owned()))
-            }
+        let On::Postgres(mut loan) = self.reader(self.wait).await? else { return Ok(None) };
+        match loan.state_of(id).await {
+            Ok(state) => Ok(state),
             // A server that was promoted has not given this number yet, so it never heard of the transaction.
             Err(sqlx::Error::Database(error))
                 if error.code().is_some_and(|code| code == INVALID_PARAMETER) =>
             {
-                Ok("aborted".to_owned())
+                Ok(Some("aborted".to_owned()))
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Does uncommitted work, and leaves it once another server is in use: the former one may never answer.
+    pub(in crate::store) async fn unless_moved<T>(
+        &self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let On::Postgres(servers) = &self.pools else { return work.await };
+        tokio::select! {
+            done = work => done,
+            () = servers.left() => {
+                Err(Error::RolledBack(Cause::new("another server is in use")))
+            }
         }
     }
 }

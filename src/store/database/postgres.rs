@@ -116,6 +116,19 @@ pub(crate) trait Link: DerefMut<Target = PgConnection> {
     fn keeps_statements(&self) -> bool;
 }
 
+/// What tells a server from others, and from itself before its last start.
+macro_rules! server {
+    () => {
+        "extract(epoch from pg_postmaster_start_time())::text"
+    };
+}
+
+/// A transaction by the number that its server gave it.
+pub(crate) struct TransactionId {
+    number: i64,
+    server: String,
+}
+
 /// A connection on loan, which goes back to its pool when dropped. A transaction that is not committed is rolled back.
 pub(crate) struct Loan {
     /// `None` only while it is dropped.
@@ -177,12 +190,30 @@ async fn is_read_only(connection: &mut PgConnection, sql: String) -> Result<bool
 }
 
 impl Loan {
-    /// The number that the server gave the transaction, by which others find out how it ended; `None` if it has
-    /// written nothing.
-    pub(crate) async fn transaction_id(&mut self) -> Result<Option<i64>, sqlx::Error> {
-        let sql = "select txid_current_if_assigned()::text";
+    /// By what others find out how the transaction ended; `None` if it has written nothing.
+    pub(crate) async fn transaction(&mut self) -> Result<Option<TransactionId>, sqlx::Error> {
+        let sql = concat!("select txid_current_if_assigned()::text, ", server!());
         let row = sqlx::raw_sql(sql).fetch_one(&mut **self).await?;
-        Ok(row.try_get::<Option<String>, _>(0)?.and_then(|id| id.parse().ok()))
+        let number = row.try_get::<Option<String>, _>(0)?.and_then(|number| number.parse().ok());
+        let server = row.try_get(1)?;
+        Ok(number.map(|number| TransactionId { number, server }))
+    }
+
+    /// The state of a transaction in the server's words; `None` if it does not know.
+    pub(crate) async fn state_of(
+        &mut self,
+        id: &TransactionId,
+    ) -> Result<Option<String>, sqlx::Error> {
+        let number = id.number;
+        let sql = format!(concat!("select txid_status({}), ", server!()), number);
+        let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut **self).await?;
+        let state: Option<String> = row.try_get(0)?;
+        if row.try_get::<String, _>(1)? == id.server {
+            return Ok(state);
+        }
+        // A server that was promoted without having heard of the transaction gives its number to another one. It
+        // cannot be told from ours once it is committed; until then, ours is not.
+        Ok(state.filter(|state| state != "committed").map(|_| "aborted".to_owned()))
     }
 
     pub(crate) async fn commit(&mut self) -> Result<(), sqlx::Error> {

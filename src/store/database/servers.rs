@@ -77,6 +77,14 @@ impl Servers {
         self.used.subscribe()
     }
 
+    /// Returns once the server in use is another one.
+    pub(crate) async fn left(&self) {
+        let mut used = self.used();
+        let index = used.borrow_and_update().index;
+        // The sender lives as long as `self`.
+        let _ = used.wait_for(|used| used.index != index).await;
+    }
+
     /// A connection as `postgres::lend` gives it, to another server if the one in use is gone or refuses writes and
     /// another one takes them.
     pub(crate) async fn lend(
@@ -98,7 +106,7 @@ impl Servers {
                 Refused::Failed(error) => error,
                 Refused::ReadOnly => {
                     // The pool's other connections lead to the same server.
-                    self.replace(index, |used| used.number == number);
+                    self.replace(index, |used| used.number == number && used.pool.size() > 1);
                     Error::unavailable(READ_ONLY)
                 }
             };

@@ -94,3 +94,34 @@ async fn a_connection_lost_before_the_commit_means_that_nothing_was_stored() {
     assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
     assert!(store.find_key("abc").await.unwrap().is_none());
 }
+
+/// A server that was restarted, or promoted in place of the one that gave the transaction its number.
+#[tokio::test]
+async fn a_number_that_another_server_gave_proves_no_commit() {
+    let other = "create function pg_postmaster_start_time() returns timestamptz
+         language sql as 'select clock_timestamp()'";
+    let behind = "create function txid_status(bigint) returns text language plpgsql as
+         $$ begin raise exception 'in the future' using errcode = '22023'; end $$";
+    for (server, lost, is_known) in
+        [(other, Lost::Answer, false), (other, Lost::Commit, true), (behind, Lost::Commit, true)]
+    {
+        let database = fresh(Kind::Postgres).await;
+        let seen = database.store().await;
+        let name = database.name();
+        database.run(&format!("alter database {name} set search_path = public, pg_catalog")).await;
+        database.run(server).await;
+        let relay = Relay::before(&database).await;
+        let store = through(&relay, &database, Pooler::None).await;
+
+        relay.cut("insert into key", lost);
+        let written = store.insert_key(&key("abc", "one"), b"verifier", "cli", NOW).await;
+        assert!(relay.is_cut());
+        match written {
+            Ok(()) => assert!(is_known, "{server}, {lost:?}"),
+            Err(Error::OutcomeUnknown(_)) => assert!(!is_known, "{server}, {lost:?}"),
+            Err(error) => panic!("{server}, {lost:?}: {error:?}"),
+        }
+        assert!(seen.find_key("abc").await.unwrap().is_some());
+        assert_eq!(count(&seen, "key.created").await, 1, "{server}, {lost:?}");
+    }
+}
