@@ -1,4 +1,4 @@
-//! Answers to questions as tables that people open: CSV that Excel, LibreOffice and Google Sheets read as it is meant.
+//! Answers to questions as tables that people open: CSV that spreadsheet programs read as it is meant.
 
 use std::borrow::Cow;
 
@@ -64,7 +64,9 @@ impl SpreadsheetText {
             .from_writer(std::mem::take(out));
         let mut table = Table(table);
         if let Some(header) = header {
-            header.iter().for_each(|text| table.cell(text));
+            for text in &header {
+                table.cell(text);
+            }
             table.end_row();
         }
         let mut is_more = true;

@@ -19,6 +19,7 @@ Exit codes:
 
 #[derive(Args)]
 #[command(after_help = MORE)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(in crate::cli) struct Arguments {
     /// Post ids or URLs, separated by commas or spaces; @FILE reads them from a file, - from standard input
     #[arg(long, value_name = "IDS", required = true, num_args = 1..)]
@@ -41,8 +42,7 @@ pub(in crate::cli) struct Arguments {
     /// Print CSV for programs: one row per number. A spreadsheet program would cut the last digits off ids
     #[arg(long, conflicts_with_all = ["spreadsheet", "ndjson", "plan"])]
     pub(super) csv: bool,
-    /// Print CSV for Excel, LibreOffice and Google Sheets: one column per metric, and posts as URLs
-    #[arg(long, conflicts_with_all = ["ndjson", "plan"])]
+    #[arg(long, conflicts_with_all = ["ndjson", "plan"], help = "Print CSV for Excel, LibreOffice and Google Sheets: one column per metric, posts as URLs")]
     pub(super) spreadsheet: bool,
     /// Print one JSON object per line for each number as it arrives, then one that says what is missing
     #[arg(long, conflicts_with = "plan")]

@@ -26,6 +26,8 @@ pub struct Rows {
     grouping: Grouping,
     /// The open levels, from the grouping down to the current one.
     open: Vec<Frame>,
+    /// The current row's key below those of the open levels, if there is one.
+    own: Option<Key>,
     /// The numbers of the current row.
     numbers: Vec<(Option<u64>, i64)>,
     /// How many numbers have not been returned yet.
@@ -57,6 +59,7 @@ impl Rows {
             names,
             grouping: Grouping { name: String::new(), group_by: Vec::new() },
             open: Vec::new(),
+            own: None,
             numbers: Vec::new(),
             left: numbers,
         }
@@ -68,10 +71,11 @@ impl Rows {
     }
 
     pub fn row(&mut self) -> Option<Row<'_>> {
-        self.numbers.clear();
-        let last = self.advance()?;
+        if !self.advance() {
+            return None;
+        }
         self.left = self.left.saturating_sub(self.numbers.len());
-        let keys = self.open.iter().filter_map(|frame| frame.key).chain(last);
+        let keys = self.open.iter().filter_map(|frame| frame.key).chain(self.own);
         let bare = Leaf::of(&self.grouping.name, 0);
         let keys = keys.fold(bare, |leaf, (key, level)| {
             leaf.under(KeyText { key, level, names: &self.names })
@@ -79,11 +83,12 @@ impl Rows {
         Some(Row { keys, numbers: &self.numbers })
     }
 
-    /// Collects the numbers of the next row; returns the key below those of the open levels, if there is one.
-    fn advance(&mut self) -> Option<Option<Key>> {
+    /// Collects the numbers of the next row; returns whether there is one.
+    fn advance(&mut self) -> bool {
+        self.numbers.clear();
         loop {
             let Some(mut frame) = self.open.pop() else {
-                let (grouping, nested) = self.groupings.next()?;
+                let Some((grouping, nested)) = self.groupings.next() else { return false };
                 self.grouping = grouping;
                 let lists = vec![(None, nested.into())];
                 self.open.push(Frame { key: None, depth: 0, lists });
@@ -94,7 +99,8 @@ impl Rows {
                 if frame.split_by_type(&mut self.numbers) {
                     self.open.push(frame);
                 } else if !self.numbers.is_empty() {
-                    return Some(frame.key);
+                    self.own = frame.key;
+                    return true;
                 }
                 continue;
             }
@@ -103,9 +109,11 @@ impl Rows {
             };
             let below = self.take(&mut frame, key, level);
             self.open.push(frame);
-            match below {
-                Some(below) => self.open.push(below),
-                None => return Some(Some((key, level))),
+            if let Some(below) = below {
+                self.open.push(below);
+            } else {
+                self.own = Some((key, level));
+                return true;
             }
         }
     }
