@@ -177,6 +177,16 @@ fn outside_crates_stay_home() {
     }
 }
 
+/// PostgreSQL's relatives lack it, and everybody would wait.
+#[test]
+fn no_statement_locks_a_table() {
+    for (path, text) in sources() {
+        let text = text.to_lowercase();
+        let locks = text.contains("lock table") || text.contains("\"lock ");
+        assert!(!locks || top_module(&path) != "store", "{}", path.display());
+    }
+}
+
 #[test]
 fn files_open_with_a_purpose_and_stay_short() {
     for (path, text) in sources() {
