@@ -93,8 +93,8 @@ fn address(database: &Database) -> String {
 
 #[tokio::test]
 async fn a_postgresql_dump_restored_elsewhere_works_with_its_ring_alone() {
-    let [dump, restore, check] = &steps("PostgreSQL")[..] else {
-        panic!("{:?}", steps("PostgreSQL"))
+    let [dump, restore, check] = &steps("Dumping PostgreSQL")[..] else {
+        panic!("{:?}", steps("Dumping PostgreSQL"))
     };
     assert_eq!(check, "countersign check");
     let (before, after) = (fresh(Kind::Postgres).await, fresh(Kind::Postgres).await);
@@ -109,7 +109,9 @@ async fn a_postgresql_dump_restored_elsewhere_works_with_its_ring_alone() {
 
 #[tokio::test]
 async fn an_sqlite_copy_put_elsewhere_works_with_its_ring_alone() {
-    let [backup, compact, restore] = &steps("SQLite")[..] else { panic!("{:?}", steps("SQLite")) };
+    let [backup, compact, restore] = &steps("Dumping SQLite")[..] else {
+        panic!("{:?}", steps("Dumping SQLite"))
+    };
     let mut deployment = Deployment::new(&fresh(Kind::Sqlite).await).await;
     let folder = |name: &str| {
         let folder = deployment.folder.path().join(name);

@@ -19,8 +19,8 @@ const README: usize = 8192;
 /// Headings whose blocks another test runs, since they need more than a demo.
 const BY_OTHER_TESTS: [(&str, &str, &str); 3] = [
     ("docs/operating.md", "Changing the vault's key", "program::rings, on two replicas under load"),
-    ("docs/operating.md", "PostgreSQL", "manual::backup"),
-    ("docs/operating.md", "SQLite", "manual::backup"),
+    ("docs/operating.md", "Dumping PostgreSQL", "manual::backup"),
+    ("docs/operating.md", "Dumping SQLite", "manual::backup"),
 ];
 
 /// The blocks that are not run as they stand, by their first lines, and why.
