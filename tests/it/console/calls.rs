@@ -160,9 +160,12 @@ async fn calls_are_listed_narrowed_and_shown(database: Database) {
 async fn the_calls_of_a_question_are_shown_together(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let visitor = Visitor::admin(&gateway).await;
-    let alice = gateway.sandbox.ids("alice", 1);
-    let owners = json!({ &alice[0]: gateway.id("alice").to_string() });
-    let question = json!({ "tweet_ids": alice, "engagement_types": ["impressions", "favorites"], "owners": owners });
+    let (alice, bob) = (gateway.sandbox.ids("alice", 1), gateway.sandbox.ids("bob", 1));
+    let owner = |name: &str| gateway.id(name).to_string();
+    let owners = json!({ &alice[0]: owner("alice"), &bob[0]: owner("bob") });
+    let ids = [alice.clone(), bob].concat();
+    let question =
+        json!({ "tweet_ids": ids, "engagement_types": ["impressions"], "owners": owners });
     let ask = gateway
         .ask("POST", "/v1/engagement")
         .header("content-type", "application/json")

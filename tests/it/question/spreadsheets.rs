@@ -134,7 +134,8 @@ async fn several_groupings_follow_each_other_whatever_their_names(database: Data
         ("größe ☃", "größe ☃", &[post, day, hour]),
         ("all", "all", &[kind, post, day, hour]),
     ];
-    let grouped = groupings.map(|(name, _, levels)| (name.to_owned(), json!({ "group_by": levels })));
+    let grouped =
+        groupings.map(|(name, _, levels)| (name.to_owned(), json!({ "group_by": levels })));
     wanted["groupings"] = Value::Object(grouped.into_iter().collect());
     let whole = ask(&gateway, &wanted).await.json();
     let answer = ask_in(&gateway, "spreadsheet", &wanted).await;
