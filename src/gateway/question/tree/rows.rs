@@ -46,6 +46,9 @@ struct Frame {
     lists: Vec<(Option<u64>, Remainder)>,
 }
 
+/// Lists with fewer entries are kept whole until they end.
+const LONG: usize = 1024;
+
 /// What stands under a key.
 enum Entry {
     Below(Nested),
@@ -166,10 +169,45 @@ fn first(list: &Remainder) -> Option<u64> {
 
 fn next(list: &mut Remainder) -> Option<Entry> {
     match list {
-        Remainder::Inner(entries) => entries.next().map(|(_, below)| Entry::Below(below)),
-        Remainder::Leaves(leaves) => leaves.next().map(|(_, value)| Entry::Number(value)),
+        Remainder::Inner(entries) => taken(entries).map(|(_, below)| Entry::Below(below)),
+        Remainder::Leaves(leaves) => taken(leaves).map(|(_, value)| Entry::Number(value)),
         Remainder::Wide(leaves) => {
-            leaves.next().map(|(_, sum)| Entry::Number(i64::try_from(sum).unwrap_or_default()))
+            taken(leaves).map(|(_, sum)| Entry::Number(i64::try_from(sum).unwrap_or_default()))
         }
+    }
+}
+
+/// The next entry. The lists of all types are read side by side, so none ends before the others do; a long one gives
+/// memory back each time that it has halved.
+fn taken<T>(entries: &mut vec::IntoIter<T>) -> Option<T> {
+    let entry = entries.next();
+    let left = entries.len();
+    if left >= LONG && left.is_power_of_two() {
+        let mut kept = Vec::with_capacity(left);
+        kept.extend(std::mem::take(entries));
+        *entries = kept.into_iter();
+    }
+    entry
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_gives_memory_back_as_it_is_read() {
+        let mut list: vec::IntoIter<usize> = (0..10_000).collect::<Vec<_>>().into_iter();
+        let (mut place, mut moves) = (list.as_slice().as_ptr(), Vec::new());
+        for number in 0..10_000 {
+            assert_eq!(taken(&mut list), Some(number));
+            let next = list.as_slice().as_ptr();
+            // An entry that is taken moves the beginning by one; a list that is copied begins elsewhere.
+            if next != place.wrapping_add(1) {
+                moves.push(list.len());
+            }
+            place = next;
+        }
+        assert_eq!(moves, [8192, 4096, 2048, 1024]);
+        assert_eq!(taken(&mut list), None);
     }
 }
