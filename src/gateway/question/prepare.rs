@@ -101,7 +101,7 @@ impl Gateway {
         let parts = parts.map(|to| (to, Parts::new(most)));
         let run = Run::new(self, app, caller, &question, size, parts);
         let (answered, ()) = tokio::join!(
-            run.answer(&question, plan, held, end),
+            Box::pin(run.answer(&question, plan, held, end)),
             self.learn_authors(found.authors, HashSet::new())
         );
         let notes = question.notes;

@@ -137,6 +137,8 @@ impl Store {
         &self,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
+        // Boxed, since every future that queries would have room for it several times.
+        let work = Box::pin(work);
         let On::Postgres(servers) = &self.pools else { return work.await };
         tokio::select! {
             done = work => done,

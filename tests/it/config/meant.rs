@@ -28,7 +28,7 @@ fn defaults() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for line in config::describe().lines() {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            section = name.to_owned();
+            name.clone_into(&mut section);
         } else if let Some((name, value)) = line.split_once(" = ")
             && !line.starts_with('#')
         {
