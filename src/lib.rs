@@ -50,8 +50,8 @@
 //! | Where is the role `auditor` kept from changes? | `src/api/operators/guard.rs` (`require_key`), `src/pages/console/guard.rs` (`require_session`) |
 //! | How is a new engagement type of X's (a metric name) added? | `CONTRIBUTING.md`, the last of its recipes |
 //! | Which table holds a webhook's deliveries? | `migrations/postgres/0001_initial.sql` and `migrations/sqlite/0001_initial.sql` (`delivery`); `src/store/webhook/delivery.rs` sends from it, `src/store/webhook/delivery_log.rs` lists it |
-//! | Why may the answer to a screen name be late? | `src/gateway/account/mod.rs` (`find_user`, `forget_account`): any change of any account empties the cache of names, so the next call queries the database |
-//! | Why may it be stale? | `src/gateway/changes.rs` (`follow`): other replicas' changes arrive within a second. `src/store/account/mod.rs` (`put`): a rename at X is learnt only when the user connects or is imported again, not by a check |
+//! | Why may the answer to a screen name be late? | `src/gateway/account/mod.rs` (`find_user`, `forget_accounts`): any change of any account empties the cache of names, so the next call queries the database |
+//! | Why may it be stale? | `src/gateway/changes.rs` (`follow`): other replicas' changes arrive within a second. `src/store/account/import.rs` (`put`): a rename at X is learnt only when the user connects or is imported again, not by a check |
 //! | Why may a new key's first call be late? | `src/store/key.rs` (`find_doubtful_key`): until its id is known here, it is looked up in strangers' share of the connections |
 //! | PostgreSQL's answer to a commit is lost: what is the caller told? | `src/store/database/attempts.rs` (`find_outcome`), which also does again what was rolled back (`try_again`) |
 //! | Which server is used if the database's URL names several? | `src/store/database/servers.rs` (`lend`, `find_writable`) |

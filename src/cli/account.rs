@@ -11,7 +11,7 @@ use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::connect;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::gateway::{self, AccountFilter, Verified};
+use crate::gateway::{self, AccountFilter, ImportTold, Verified};
 use crate::model::{AccountRef, AccountState};
 use crate::wire;
 use crate::wire::{Account, SeenAccount, read_imports};
@@ -21,12 +21,15 @@ const IMPORT_FORM: &str = "Each line of the input:
 
 #[derive(Subcommand)]
 pub(super) enum Task {
-    /// Import accounts from standard input, one JSON object per line; all or none
+    /// Import accounts from standard input, one JSON object per line; none if a line is wrong
     #[command(after_help = IMPORT_FORM)]
     Import {
         /// App that the tokens belong to; required if several are configured
         #[arg(long, value_name = "NAME")]
         app: Option<String>,
+        /// What webhooks are told: one event with the number of accounts (summary), or one for each account (each)
+        #[arg(long, value_name = "EVENTS", default_value = "summary")]
+        events: String,
     },
     /// Create a one-time link for a user to connect an account, or connect one here with --pin
     Connect(connect::Arguments),
@@ -78,7 +81,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
     let seals = matches!(task, Task::Import { .. } | Task::Connect(_) | Task::Verify(_));
     let deployment = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
-        Task::Import { app } => import(&deployment, app.as_deref()).await,
+        Task::Import { app, events } => import(&deployment, app.as_deref(), &events).await,
         Task::Connect(arguments) => connect::run(&deployment, arguments).await,
         Task::List { app, state, json } => list(&deployment, app, state.as_deref(), json).await,
         Task::Show(named) => {
@@ -120,11 +123,19 @@ impl Named {
     }
 }
 
-async fn import(deployment: &Deployment, app: Option<&str>) -> Result<(), Failure> {
+async fn import(deployment: &Deployment, app: Option<&str>, events: &str) -> Result<(), Failure> {
+    let told = ImportTold::from_name(events)
+        .ok_or_else(|| Failure::general(anyhow!("--events must be summary or each")))?;
     let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin().read_to_string(&mut text).map_err(Failure::general)?;
     let imports = read_imports(&text).map_err(gateway::Error::InvalidRequest)?;
-    let count = deployment.gateway.import_accounts(app, &imports, &ACTOR).await?;
+    let all = imports.len();
+    let on_part = |stored| {
+        if stored < all {
+            output::note(&format!("{stored} of {all} accounts are stored"));
+        }
+    };
+    let count = deployment.gateway.import_accounts(app, &imports, told, &ACTOR, on_part).await?;
     output::line(&format!("imported {count} {}", if count == 1 { "account" } else { "accounts" }));
     Ok(())
 }

@@ -121,7 +121,7 @@ impl Gateway {
                 self.0.keys.forget(id).await;
             }
             Change::Bearer { app } => self.forget_bearer(app).await,
-            Change::Account { app, user_id } => self.forget_account(app, *user_id).await,
+            Change::Accounts { app, user_ids } => self.forget_accounts(app, user_ids).await,
             Change::Author { post } => self.0.authors.forget(*post).await,
         }
     }
@@ -148,6 +148,7 @@ impl Gateway {
                 metrics::gauge!("countersign_accounts", "app" => app.clone(), "state" => state.name()).set(found);
             }
         }
+        self.measure_backlog().await?;
         let now = self.now();
         self.0.store.prune_changes(now - CHANGES_KEPT).await?;
         self.0.store.prune_links(now - HANDSHAKES_KEPT, now - LINKS_KEPT).await?;

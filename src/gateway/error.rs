@@ -97,6 +97,16 @@ pub enum Error {
     VaultKeyUnavailable(String),
     #[error("the database is unavailable")]
     StoreUnavailable(#[source] Source),
+    /// Some parts of an import are stored.
+    #[error("the import stopped after {stored} of {of} accounts: {cause}")]
+    ImportStopped {
+        stored: usize,
+        of: usize,
+        /// The line of the first account that is not known to be stored.
+        line: usize,
+        #[source]
+        cause: Box<Error>,
+    },
     /// The connection was lost in the moment of the change.
     #[error("it is unknown whether the database stored the change")]
     OutcomeUnknown(#[source] Source),

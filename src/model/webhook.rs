@@ -4,11 +4,13 @@ use time::OffsetDateTime;
 
 use crate::model::{AccountState, UserId};
 
-/// A change to an account.
+/// A change to an account, or to many by an import.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Event {
     /// A token was stored: a new account's, or a newer one of an existing account.
     Connected,
+    /// Many tokens were stored at once.
+    Imported,
     /// X accepts a token again that it had refused.
     Recovered,
     Revoked,
@@ -18,8 +20,9 @@ pub enum Event {
 }
 
 impl Event {
-    pub const ALL: [Event; 6] = [
+    pub const ALL: [Event; 7] = [
         Event::Connected,
+        Event::Imported,
         Event::Recovered,
         Event::Revoked,
         Event::Blocked,
@@ -41,6 +44,7 @@ impl Event {
     pub const fn name(self) -> &'static str {
         match self {
             Event::Connected => "account.connected",
+            Event::Imported => "accounts.imported",
             Event::Recovered => "account.recovered",
             Event::Revoked => "account.revoked",
             Event::Blocked => "account.blocked",
@@ -55,7 +59,31 @@ impl Event {
 
     /// Whether calls cannot be made for the account from then on.
     pub const fn ends_account(self) -> bool {
-        !matches!(self, Event::Connected | Event::Recovered)
+        !matches!(self, Event::Connected | Event::Imported | Event::Recovered)
+    }
+}
+
+/// What an event is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Subject {
+    Account {
+        user_id: UserId,
+        screen_name: String,
+    },
+    /// How many accounts an import added, and of how many it replaced the tokens.
+    Import {
+        added: u64,
+        replaced: u64,
+    },
+}
+
+impl Subject {
+    /// The account, if it is only one.
+    pub fn account(&self) -> Option<(UserId, &str)> {
+        match self {
+            Subject::Account { user_id, screen_name } => Some((*user_id, screen_name)),
+            Subject::Import { .. } => None,
+        }
     }
 }
 
@@ -97,8 +125,7 @@ pub struct Delivery {
     pub webhook_id: String,
     pub event: Event,
     pub app: String,
-    pub user_id: UserId,
-    pub screen_name: String,
+    pub subject: Subject,
     /// The reason, in words.
     pub reason: String,
     pub occurred_at: OffsetDateTime,

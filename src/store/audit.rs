@@ -6,6 +6,7 @@ use time::macros::datetime;
 
 use crate::model::audit::{Entry, who_and_where};
 use crate::store::database::dialect::Work;
+use crate::store::database::query::tuples;
 use crate::store::{Error, Store, whole_seconds};
 
 /// Which entries to list. Each text is a prefix of its column; an empty one matches everything.
@@ -138,6 +139,32 @@ pub(crate) struct Line<'a> {
     pub(crate) action: &'a str,
     pub(crate) subject: &'a str,
     pub(crate) detail: &'a str,
+}
+
+/// Writes entries of one action, each a subject and a detail, into the transaction that makes the changes.
+pub(crate) async fn record_many(
+    work: &mut Work,
+    actor: &str,
+    action: &str,
+    entries: &[(String, String)],
+    now: OffsetDateTime,
+) -> Result<(), Error> {
+    let values = tuples(1, 6, entries.len());
+    let sql = format!(
+        "insert into audit (recorded_at, actor, address, action, subject, detail) values {values}"
+    );
+    let (actor, address) = who_and_where(actor);
+    let mut query = work.query_of_many(sql);
+    for (subject, detail) in entries {
+        query = query
+            .bind(whole_seconds(now))
+            .bind(actor)
+            .bind(address)
+            .bind(action)
+            .bind(subject)
+            .bind(detail);
+    }
+    work.execute(query).await.map(drop)
 }
 
 /// Writes an entry into the transaction that makes the change.

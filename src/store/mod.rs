@@ -26,6 +26,7 @@ mod time;
 mod usage;
 mod webhook;
 
+pub use crate::store::account::import::ImportEvents;
 pub use crate::store::account::last_call::{Failure, LastCalls};
 pub use crate::store::account::new::NewAccount;
 pub use crate::store::account::recent::RecentAccount;
@@ -49,7 +50,7 @@ pub use crate::store::usage::read::{Grain, UsageFilter, UsageRow};
 pub use crate::store::usage::series::{MOST_SEPARATE, UsageOfTime};
 pub use crate::store::usage::write::UsedAccount;
 pub use crate::store::usage::{UsageBatch, UsageWriter};
-pub use crate::store::webhook::delivery::{ClaimedDelivery, Outcome, StoredDelivery};
+pub use crate::store::webhook::delivery::{ClaimedDelivery, Outcome, Receiver, StoredDelivery};
 pub use crate::store::webhook::delivery_log::DeliveryFilter;
 pub use crate::store::webhook::prover::Prove;
 pub use crate::store::webhook::{Backlog, StoredWebhook};

@@ -28,6 +28,8 @@ const METRICS: &[(Kind, &str, &[&str], &str)] = &[
     (Counter, "countersign_connects_total", &["end"], "Attempts to connect an account with a link, by how they ended"),
     (Counter, "countersign_account_events_total", &["event"], "Account events, by name"),
     (Counter, "countersign_webhook_attempts_total", &["outcome"], "Attempts to deliver an event: delivered, failed, or given_up after the last"),
+    (Gauge, "countersign_webhook_events_waiting", &[], "Events that have not been delivered yet"),
+    (Gauge, "countersign_webhook_oldest_event_seconds", &[], "Time since the oldest of them occurred; 0 without any"),
     (Counter, "countersign_cache_total", &["cache", "outcome"], "Cache look-ups"),
     (Counter, "countersign_usage_lost_calls_total", &[], "Calls missing from usage because the database accepted no writes for too long"),
     (Gauge, "countersign_accounts", &["app", "state"], "Connected accounts"),

@@ -3,7 +3,7 @@
 use crate::model::UserId;
 use crate::model::handshake::Link;
 use crate::model::key::{Key, Scopes};
-use crate::model::webhook::{Delivery, Webhook};
+use crate::model::webhook::{Delivery, Subject, Webhook};
 
 const DOMAIN: &str = "countersign.v1";
 
@@ -58,11 +58,15 @@ impl Seal {
     /// An event with its whole content, its receiver and its number, so that a row edited in the database no longer
     /// opens.
     pub fn delivery(delivery: &Delivery) -> Seal {
-        let Delivery { number, webhook_id, event, app, user_id, screen_name, reason, .. } =
+        let Delivery { number, webhook_id, event, app, subject, reason, occurred_at, .. } =
             delivery;
-        let (number, user_id) = (number.to_string(), user_id.to_string());
-        let occurred_at = delivery.occurred_at.unix_timestamp().to_string();
-        let content = [event.name(), app, &user_id, screen_name, reason, &occurred_at];
+        let subject = match subject {
+            Subject::Account { user_id, screen_name } => [user_id.to_string(), screen_name.clone()],
+            Subject::Import { added, replaced } => [added.to_string(), replaced.to_string()],
+        };
+        let [first, second] = &subject;
+        let (number, occurred_at) = (number.to_string(), occurred_at.unix_timestamp().to_string());
+        let content = [event.name(), app, first, second, reason, &occurred_at];
         Seal::new("delivery", "sealed_proof", [&**webhook_id, &number].into_iter().chain(content))
     }
 

@@ -31,8 +31,14 @@ pub struct Overview {
     pub hours: Vec<CallsOfHour>,
     /// `null` if there were no calls.
     pub latency: Option<Latency>,
-    /// Webhooks whose receivers do not accept their events.
+    /// Webhooks whose receivers do not accept their events, or whose oldest event has waited for 5 minutes.
     pub webhooks: Vec<ListedWebhook>,
+    /// Events that have not been delivered yet, for all webhooks.
+    #[schema(minimum = 0)]
+    pub events_waiting: i64,
+    /// When the oldest of them occurred.
+    #[schema(value_type = Option<Time>)]
+    pub events_waiting_since: Option<String>,
     /// Calls of the last 7 days that are missing from usage.
     pub gaps: Vec<Gap>,
     /// Accounts used by each configured app.
@@ -84,7 +90,7 @@ pub struct AccountsUsed {
 
 impl From<gateway::Overview> for Overview {
     fn from(overview: gateway::Overview) -> Overview {
-        let hours = hours(&overview);
+        let (hours, backlog) = (hours(&overview), overview.backlog());
         Overview {
             degraded: overview.health.degraded.iter().map(ToString::to_string).collect(),
             accounts: AccountsByState::of(&overview.accounts),
@@ -93,12 +99,9 @@ impl From<gateway::Overview> for Overview {
             failed: hours.iter().map(|hour| hour.failed).sum(),
             hours,
             latency: overview.latency.map(Latency::from),
-            webhooks: overview
-                .webhooks
-                .into_iter()
-                .filter(|(_, backlog)| backlog.failure.is_some())
-                .map(ListedWebhook::from)
-                .collect(),
+            webhooks: overview.webhooks_behind().cloned().map(ListedWebhook::from).collect(),
+            events_waiting: backlog.waiting,
+            events_waiting_since: backlog.since.map(rfc3339),
             gaps: overview.gaps.into_iter().map(Gap::from).collect(),
             accounts_used: overview.accounts_used.into_iter().map(AccountsUsed::from).collect(),
         }

@@ -57,7 +57,7 @@ described! {
         &missing_reasons(),
         Reason::ALL.map(Reason::name),
     );
-    EventType: one_of("What happened to an account.", Event::ALL.map(Event::name));
+    EventType: one_of("What happened to an account, or to many by an import.", Event::ALL.map(Event::name));
     DeliveryState: one_of(
         "The state of a delivery.",
         model::webhook::DeliveryState::ALL.map(model::webhook::DeliveryState::name),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::gateway::{self, Backlog, Detail, NotReceived};
-use crate::model::webhook::Unreadable;
+use crate::model::webhook::{Subject, Unreadable};
 use crate::model::{self, Secret};
 use crate::wire::schema;
 use crate::wire::schema::{DeliveryState, EventType, Time, Url};
@@ -88,10 +88,17 @@ pub struct Delivery {
     #[schema(value_type = Option<EventType>)]
     pub event: Option<&'static str>,
     pub app: String,
-    /// `null` if `event` is.
+    /// `null` for an import, and if `event` is.
     #[schema(value_type = Option<schema::UserId>)]
     pub user_id: Option<String>,
+    /// Empty for an import, and if `event` is `null`.
     pub screen_name: String,
+    /// How many accounts an import added; `null` for other events.
+    #[schema(minimum = 0)]
+    pub added: Option<u64>,
+    /// Of how many accounts an import replaced the tokens; `null` for other events.
+    #[schema(minimum = 0)]
+    pub replaced: Option<u64>,
     pub reason: String,
     #[schema(value_type = Time)]
     pub occurred_at: String,
@@ -176,6 +183,8 @@ impl From<Result<model::webhook::Delivery, Unreadable>> for Delivery {
                 event: None,
                 user_id: None,
                 screen_name: String::new(),
+                added: None,
+                replaced: None,
                 reason: String::new(),
                 occurred_at: rfc3339(unreadable.occurred_at),
                 state: unreadable.state().name(),
@@ -192,14 +201,26 @@ impl From<Result<model::webhook::Delivery, Unreadable>> for Delivery {
 
 impl From<model::webhook::Delivery> for Delivery {
     fn from(delivery: model::webhook::Delivery) -> Delivery {
+        let id = delivery.message_id();
+        let state = delivery.state().name();
+        let (account, import) = match delivery.subject {
+            Subject::Account { user_id, screen_name } => {
+                (Some((user_id.to_string(), screen_name)), None)
+            }
+            Subject::Import { added, replaced } => (None, Some((added, replaced))),
+        };
+        let (user_id, screen_name) = account.unzip();
+        let (added, replaced) = import.unzip();
         Delivery {
-            id: delivery.message_id(),
+            id,
             number: delivery.number,
             event: Some(delivery.event.name()),
-            state: delivery.state().name(),
+            state,
             app: delivery.app,
-            user_id: Some(delivery.user_id.to_string()),
-            screen_name: delivery.screen_name,
+            user_id,
+            screen_name: screen_name.unwrap_or_default(),
+            added,
+            replaced,
             reason: delivery.reason,
             occurred_at: rfc3339(delivery.occurred_at),
             attempts: delivery.attempts,

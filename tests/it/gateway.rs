@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::config::{self, Config, Proxies};
-use countersign::gateway::{Gateway, Import, NewKey};
+use countersign::gateway::{Gateway, Import, ImportTold, NewKey};
 use countersign::model::key::Role;
 use countersign::model::{Endpoint, Secret, UserId};
 use countersign::server::{self, Life, Listener};
@@ -105,7 +105,10 @@ impl TestGateway {
     /// Connects users of the sandbox, with their tokens for the app `demo`.
     pub async fn connect(&self, names: &[&str]) {
         let imports: Vec<Import> = names.iter().map(|name| self.import_of(name)).collect();
-        self.inner.import_accounts(Some("demo"), &imports, "test").await.unwrap();
+        self.inner
+            .import_accounts(Some("demo"), &imports, ImportTold::Each, "test", |_| ())
+            .await
+            .unwrap();
     }
 
     pub fn import_of(&self, name: &str) -> Import {

@@ -5,9 +5,12 @@ use countersign::model::app::AccountLimit;
 use serde_json::{Value, json};
 use time::Duration;
 
+use crate::console::Visitor;
 use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::seed::Seed;
+use crate::webhooks::receiver::Receiver;
+use crate::webhooks::start_gateway;
 
 async fn overview(gateway: &TestGateway) -> Value {
     let admin = gateway.new_admin_key().await;
@@ -37,6 +40,8 @@ async fn an_overview_of_nothing_is_whole(database: Database) {
             "hours": [],
             "latency": null,
             "webhooks": [],
+            "events_waiting": 0,
+            "events_waiting_since": null,
             "gaps": [],
             "accounts_used": [
                 { "app": "demo", "accounts": 0, "account_limit": null, "over_limit": null },
@@ -147,10 +152,34 @@ async fn an_overview_tells_what_needs_attention(database: Database) {
             &json!("no answer")
         )
     );
+    assert_eq!(told["events_waiting"], 1);
+    assert_eq!(told["events_waiting_since"], "2026-03-10T20:00:00Z");
+}
+
+/// One that takes its events is behind when they are late.
+async fn an_overview_tells_which_webhooks_are_behind(database: Database) {
+    let gateway = start_gateway(&database).await;
+    let receiver = Receiver::start().await;
+    let (id, _) = gateway.hook(&receiver).await;
+    gateway.connect(&["alice"]).await;
+    let [early, late] = [Duration::minutes(4), Duration::minutes(1)];
+    gateway.later(early).await;
+    assert_eq!(overview(&gateway).await["webhooks"], json!([]));
+    gateway.later(late).await;
+    let told = overview(&gateway).await;
+    assert_eq!(
+        (&told["webhooks"][0]["id"], &told["webhooks"][0]["failure"]),
+        (&json!(id), &Value::Null)
+    );
+    let page = Visitor::admin(&gateway).await.open("/console/").await.text();
+    assert!(page.contains("is behind: 1 pending since 2026-03-10 21:15"), "{page}");
+    gateway.deliver().await;
+    assert_eq!(overview(&gateway).await["webhooks"], json!([]));
 }
 
 on_both!(
     an_overview_of_nothing_is_whole,
     an_overview_tells_of_the_last_day,
-    an_overview_tells_what_needs_attention
+    an_overview_tells_what_needs_attention,
+    an_overview_tells_which_webhooks_are_behind
 );

@@ -165,9 +165,11 @@ pub(crate) fn of_field(pointer: &str, detail: &str) -> Vec<Sample> {
     vec![invalid(pointer.trim_start_matches('/'), Detail::at(pointer, detail))]
 }
 
-pub(crate) fn of_lines() -> Vec<Sample> {
+pub(crate) fn of_imports() -> Vec<Sample> {
     let detail = "access_token must begin with the user's id, 7588892-, and have no spaces";
-    vec![invalid("line", Detail::in_line(1, detail))]
+    let cause = Box::new(Error::StoreUnavailable("away".into()));
+    let stopped = Error::ImportStopped { stored: 1000, of: 2000, line: 1001, cause };
+    vec![invalid("line", Detail::in_line(1, detail)), stopped.into()]
 }
 
 pub(crate) fn of_queries() -> Vec<Sample> {

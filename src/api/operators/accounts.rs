@@ -16,7 +16,7 @@ use crate::api::openapi::problems;
 use crate::api::openapi::schemas::{closed, named};
 use crate::api::openapi::shape::{page_of, shape};
 use crate::api::operators::guard::Actor;
-use crate::gateway::{self, AccountFilter, Deadline, Detail, read_aside};
+use crate::gateway::{self, AccountFilter, Deadline, Detail, ImportTold, read_aside};
 use crate::model::{AccountState, UserId};
 use crate::web::body;
 use crate::web::extract::{MOST_BYTES, OfApp, Path, Query, account_ref};
@@ -26,6 +26,13 @@ use crate::web::problem::Problem;
 use crate::wire;
 use crate::wire::schema::{one_of, text};
 use crate::wire::{Account, ImportLine, SeenAccount, read_imports};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ImportQuery {
+    app: Option<String>,
+    events: Option<String>,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,13 +80,17 @@ fn describe_list() -> Operation {
         .refuses(problems::of_app_parameters())
 }
 
-/// Stores the accounts of a body of JSON lines, all or none.
+/// Stores the accounts of a body of JSON lines, none if a line is wrong.
 pub(crate) async fn import(
     State(host): State<Host>,
     Extension(actor): Extension<Actor>,
-    Query(of): Query<OfApp>,
+    Query(query): Query<ImportQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let told = query.events.as_deref().map_or(Some(ImportTold::default()), ImportTold::from_name);
+    let told = told.ok_or_else(|| {
+        Problem::invalid(vec![Detail::in_query("events must be summary or each")])
+    })?;
     let types = ["application/x-ndjson", "application/jsonl", "application/json"];
     body::require_type(
         request.headers(),
@@ -94,7 +105,10 @@ pub(crate) async fn import(
         .await
         .map_err(|_| Problem::wrong_type("the body is not UTF-8"))?
         .map_err(Problem::invalid)?;
-    let imported = host.gateway().import_accounts(of.app.as_deref(), &imports, &actor.0).await?;
+    let imported = host
+        .gateway()
+        .import_accounts(query.app.as_deref(), &imports, told, &actor.0, |_| ())
+        .await?;
     Ok((StatusCode::CREATED, Json(json!({ "imported": imported }))).into_response())
 }
 
@@ -107,12 +121,13 @@ fn describe_import() -> Operation {
     let count = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
     let imported = ObjectBuilder::new().property("imported", count).required("imported");
     operation(HttpMethod::Post, "/admin/v1/accounts", "import_accounts", "Import access tokens")
-        .about("One JSON object per line with the strings `user_id`, `screen_name`, `access_token` and `access_token_secret`. Either all accounts are stored or none. The token of an account that is already stored is replaced.")
+        .about("One JSON object per line with the strings `user_id`, `screen_name`, `access_token` and `access_token_secret`. If a line is wrong, nothing is stored. Accounts are stored 1,000 at a time; `import_stopped` says how many were. The token of an account that is already stored is replaced.")
         .takes(of_app())
+        .takes(query("events", "What webhooks are told: one `accounts.imported` with how many accounts there were (`account.connected` for a single one), or `account.connected` for each.", one_of("", ImportTold::ALL.map(ImportTold::name)).into(), "each".into()))
         .reads(Content::text("application/x-ndjson", lines, &format!("{line}\n")).of_lines(shape::<ImportLine>()))
         .gives("201", "All accounts are stored.", closed(imported), json!({ "imported": 1 }))
         .refuses(problems::of_bodies())
-        .refuses(problems::of_lines())
+        .refuses(problems::of_imports())
         .refuses(problems::of_app_parameters())
 }
 

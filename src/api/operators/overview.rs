@@ -36,6 +36,8 @@ fn describe_show() -> Operation {
         "hours": [hour("app-only", 1100, 0), hour("user-context", 104, 3)],
         "latency": { "calls": 1000, "median_ms": 214.5, "p95_ms": 820.25 },
         "webhooks": [webhook],
+        "events_waiting": 3,
+        "events_waiting_since": "2026-03-10T20:00:00Z",
         "gaps": [{ "since": "2026-03-09T02:10:05Z", "lost_calls": 0, "killed": true }],
         "accounts_used": [{ "app": "demo", "accounts": 17, "account_limit": 100, "over_limit": "warn" }],
     });

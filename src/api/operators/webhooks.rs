@@ -239,7 +239,7 @@ fn webhook_example() -> Value {
 fn delivery_example() -> Value {
     json!({
         "id": format!("evt_{ID}_1773177330_17"), "number": 17, "event": "account.revoked",
-        "app": "demo", "user_id": USER_ID, "screen_name": "alice",
+        "app": "demo", "user_id": USER_ID, "screen_name": "alice", "added": null, "replaced": null,
         "reason": "X answered twice that the access token is not valid any more",
         "occurred_at": "2026-03-10T21:15:30Z", "state": "delivered", "attempts": 1,
         "attempt_at": null, "delivered_at": "2026-03-10T21:15:31Z", "status": 204, "failure": null,

@@ -326,7 +326,7 @@ impl Gateway {
         }
         metrics::counter!("countersign_connects_total", "end" => "connected").increment(1);
         self.announce(Event::Connected, 1);
-        self.forget_account(name, user_id).await;
+        self.forget_accounts(name, &[user_id]).await;
         info!(app = name, account = user_id.to_string(), "an account was connected");
         self.get_account(Some(name), &AccountRef::Id(user_id)).await
     }

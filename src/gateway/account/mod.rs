@@ -22,9 +22,12 @@ use crate::gateway::{Detail, Error, Gateway};
 use crate::model::account::is_screen_name;
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, AccountState, Secret, UserId};
-use crate::store::{AccountFilter, NewAccount, StoredAccount};
+use crate::store::{AccountFilter, ImportEvents, NewAccount, StoredAccount};
 use crate::upstream::{Profile, Verdict};
 use crate::vault::Seal;
+
+/// How many accounts of an import are stored at a time: few enough that nobody has to wait for a second.
+const PART: usize = 1000;
 
 /// An account with tokens supplied by an admin.
 pub struct Import {
@@ -34,6 +37,32 @@ pub struct Import {
     pub screen_name: String,
     pub access_token: Secret,
     pub access_token_secret: Secret,
+}
+
+/// What webhooks are told of an import.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ImportTold {
+    /// One event with how many accounts there were; for a single account, that it is connected.
+    #[default]
+    Summary,
+    /// That each account is connected.
+    Each,
+}
+
+impl ImportTold {
+    pub const ALL: [ImportTold; 2] = [ImportTold::Summary, ImportTold::Each];
+
+    /// Its name on the command line and in a query.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ImportTold::Summary => "summary",
+            ImportTold::Each => "each",
+        }
+    }
+
+    pub fn from_name(name: &str) -> Option<ImportTold> {
+        ImportTold::ALL.into_iter().find(|told| told.name() == name)
+    }
 }
 
 /// X's verdict on an account's token.
@@ -74,12 +103,15 @@ impl Gateway {
         Err(Error::AccountNotActive { state, since, reconnect })
     }
 
-    /// Stores accounts with their tokens, all or none; problems are reported by line.
+    /// Stores accounts with their tokens in parts, so that nothing else has to wait for long. Problems are reported by
+    /// line, and nothing is stored then; `on_part` is told after each part how many accounts are stored so far.
     pub async fn import_accounts(
         &self,
         app: Option<&str>,
         imports: &[Import],
+        told: ImportTold,
         actor: &str,
+        on_part: impl Fn(usize),
     ) -> Result<usize, Error> {
         let app = &self.app_of_query(app)?.name;
         let problems = Problems::of_lines(|problems| check_imports(imports, problems));
@@ -89,12 +121,32 @@ impl Gateway {
         let seal =
             |import: &Import| Some(self.seal_account(app, UserId::parse(&import.user_id)?, import));
         let accounts = imports.iter().filter_map(seal).collect::<Result<Vec<_>, _>>()?;
-        self.0.store.put_accounts(&accounts, actor, self.now()).await?;
-        self.announce(Event::Connected, accounts.len());
-        for account in &accounts {
-            self.forget_account(app, account.user_id).await;
+        let is_each = told == ImportTold::Each || accounts.len() == 1;
+        let (mut stored, mut held) = (0, Vec::new());
+        for part in accounts.chunks(PART) {
+            if stored > 0 {
+                self.0.store.give_way().await;
+            }
+            let is_last = stored + part.len() == accounts.len();
+            let events = if is_each {
+                ImportEvents::Each
+            } else {
+                ImportEvents::Summary { held: &held, is_last }
+            };
+            let put = self.0.store.put_accounts(part, events, actor, self.now()).await;
+            held = put.map_err(|error| stopped(stored, imports, error.into()))?;
+            stored += part.len();
+            let user_ids: Vec<UserId> = part.iter().map(|account| account.user_id).collect();
+            self.forget_accounts(app, &user_ids).await;
+            if is_each {
+                self.announce(Event::Connected, part.len());
+            }
+            on_part(stored);
         }
-        Ok(accounts.len())
+        if !is_each {
+            self.announce(Event::Imported, 1);
+        }
+        Ok(stored)
     }
 
     /// Accounts by app and user id, without their tokens. A requested app must be configured; without one, accounts
@@ -176,7 +228,7 @@ impl Gateway {
         if self.0.store.remove_account(app, user_id, actor, self.now()).await? {
             self.announce(Event::Removed, 1);
         }
-        self.forget_account(&account.app, account.user_id).await;
+        self.forget_accounts(&account.app, &[account.user_id]).await;
         Ok(account)
     }
 
@@ -269,11 +321,13 @@ impl Gateway {
         })
     }
 
-    pub(super) async fn forget_account(&self, app: &str, user_id: UserId) {
+    pub(super) async fn forget_accounts(&self, app: &str, user_ids: &[UserId]) {
         // Accounts of an app that is no longer configured are not cached.
         let Some(app) = self.0.apps.get(app) else { return };
-        app.accounts.forget(&user_id).await;
-        app.reconnects.forget(user_id).await;
+        for user_id in user_ids {
+            app.accounts.forget(user_id).await;
+            app.reconnects.forget(*user_id).await;
+        }
         app.names.forget_all();
     }
 }
@@ -282,6 +336,17 @@ impl Gateway {
 /// contains the separator.
 pub(super) fn name_place(limited_key: Option<&str>, name: &str) -> String {
     format!("{}@{name}", limited_key.unwrap_or_default())
+}
+
+/// An import that ended after some of its parts.
+fn stopped(stored: usize, imports: &[Import], cause: Error) -> Error {
+    let next = imports.get(stored).map(|import| import.line);
+    match next {
+        Some(line) if stored > 0 => {
+            Error::ImportStopped { stored, of: imports.len(), line, cause: Box::new(cause) }
+        }
+        _ => cause,
+    }
 }
 
 /// Adds everything that is wrong with accounts to import.

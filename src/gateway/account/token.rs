@@ -80,7 +80,7 @@ impl Gateway {
         actor: &str,
     ) -> Result<(), Error> {
         self.change_state(stored, state, reason, actor).await?;
-        self.forget_account(&stored.account.app, stored.account.user_id).await;
+        self.forget_accounts(&stored.account.app, &[stored.account.user_id]).await;
         Ok(())
     }
 

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use crate::gateway::call::recent::KeyNames;
 use crate::gateway::{Error, Gateway, Health, UsageGap};
 use crate::model::AccountState;
 use crate::model::app::AccountsUsed;
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::model::webhook::Webhook;
+use crate::store;
 use crate::store::{Backlog, Grain, MOST_SEPARATE, UsageFilter, UsageOfTime, UsageRow};
 
 /// The most recent calls from which latencies are computed.
@@ -17,8 +20,12 @@ const DAY: Hour = 24;
 /// How long an overview shows a gap in usage.
 const NEWS: time::Duration = time::Duration::days(7);
 
+/// A webhook is behind once its oldest event has waited for so long.
+const LATE: time::Duration = time::Duration::minutes(5);
+
 /// The state of the gateway at a glance.
 pub struct Overview {
+    pub at: OffsetDateTime,
     pub health: Health,
     /// How many accounts are in each state, without empty states.
     pub accounts: Vec<(AccountState, u64)>,
@@ -54,6 +61,21 @@ pub struct UsageSurvey {
     pub key_names: KeyNames,
 }
 
+impl Overview {
+    /// Webhooks that accept no events, or are late with them.
+    pub fn webhooks_behind(&self) -> impl Iterator<Item = &(Webhook, Backlog)> {
+        let is_late = |since: OffsetDateTime| since + LATE <= self.at;
+        self.webhooks.iter().filter(move |(_, backlog)| {
+            backlog.failure.is_some() || backlog.since.is_some_and(is_late)
+        })
+    }
+
+    /// The events that wait for all webhooks.
+    pub fn backlog(&self) -> Backlog {
+        total(self.webhooks.iter().map(|(_, backlog)| backlog))
+    }
+}
+
 impl Latency {
     /// Computes the latency from times in any order; `None` if there are none.
     fn of(mut times: Vec<Duration>) -> Option<Latency> {
@@ -75,6 +97,7 @@ impl Gateway {
         let filter = UsageFilter { from: since, until, by, limit: 1000, ..UsageFilter::default() };
         self.load_used_accounts().await?;
         Ok(Overview {
+            at: now,
             health: self.health(),
             accounts: store.count_accounts().await?,
             since,
@@ -86,6 +109,17 @@ impl Gateway {
             gaps: self.list_usage_gaps(now - NEWS).await?,
             accounts_used: self.list_accounts_used(),
         })
+    }
+
+    /// Sets the metrics of the events that wait.
+    pub(in crate::gateway) async fn measure_backlog(&self) -> Result<(), store::Error> {
+        let backlogs = self.0.store.list_backlogs().await?;
+        let Backlog { waiting, since, .. } = total(backlogs.iter().map(|(_, backlog)| backlog));
+        let oldest = since.map_or(0.0, |since| (self.now() - since).as_seconds_f64());
+        let waiting = f64::from(u32::try_from(waiting).unwrap_or(u32::MAX));
+        metrics::gauge!("countersign_webhook_events_waiting").set(waiting);
+        metrics::gauge!("countersign_webhook_oldest_event_seconds").set(oldest.max(0.0));
+        Ok(())
     }
 
     /// The largest consumers and usage over time; the filter's key may be an id or a name.
@@ -119,6 +153,15 @@ impl Gateway {
             key_names,
         })
     }
+}
+
+/// Several backlogs as one.
+fn total<'a>(backlogs: impl Iterator<Item = &'a Backlog>) -> Backlog {
+    backlogs.fold(Backlog::default(), |sum, next| Backlog {
+        waiting: sum.waiting + next.waiting,
+        since: [sum.since, next.since].into_iter().flatten().min(),
+        failure: None,
+    })
 }
 
 #[cfg(test)]

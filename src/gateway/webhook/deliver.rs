@@ -1,5 +1,5 @@
-//! Delivering account events to webhooks: at least once, in the order of each account's events, by one sender at a
-//! time for each webhook, across all replicas.
+//! Delivering account events to webhooks: at least once, in the order of each account's events, a few at a time for
+//! each webhook, across all replicas.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +15,9 @@ use crate::gateway::account::links::{LINK_LEFT, NewLink};
 use crate::gateway::app::reconnects::Reconnect;
 use crate::gateway::{Error, Gateway};
 use crate::model::Secret;
-use crate::model::webhook::{Delivery, Event, Webhook};
-use crate::store::{ClaimedDelivery, Outcome, StoredWebhook};
-use crate::upstream::{LONGEST_SENDING, Message, NotReceived};
+use crate::model::webhook::{Delivery, Event, Subject, Webhook};
+use crate::store::{ClaimedDelivery, Outcome, Receiver, StoredWebhook};
+use crate::upstream::{Message, NotReceived};
 use crate::vault::{self, Seal};
 
 const ACTOR: &str = "webhook";
@@ -31,12 +31,15 @@ const TRIES: [Duration; 4] = [
 const REST: Duration = Duration::from_mins(30);
 /// An event older than this is given up when it fails.
 const GIVE_UP: Duration = Duration::from_hours(24);
-/// How long a claim lasts, longer than any attempt; then another sender takes over from one that has died.
-const LEASE: Duration = Duration::from_mins(1);
+/// How long a claim lasts unless it is renewed; then another sender takes over from one that has died.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often a claim is renewed, and how long that may take. Two renewals may fail before the claim is over.
+const BETWEEN_RENEWALS: Duration = Duration::from_secs(4);
+const RENEWAL: Duration = Duration::from_secs(3);
 /// How often to look for events that have become due, or that other replicas left behind.
 const BETWEEN_POLLS: Duration = Duration::from_secs(2);
-/// Webhooks served at a time.
-const SENDERS: usize = 16;
+/// Events sent at a time; a webhook has a smaller limit of its own, across all replicas.
+const SENDERS: usize = 64;
 /// Why an event is put aside.
 pub(in crate::gateway) const DISTRUSTED: &str =
     "its row does not match its seal: something else has changed it, so it is not sent";
@@ -72,15 +75,20 @@ impl Gateway {
                     let claimed = tokio::select! {
                         biased;
                         () = &mut stop => break 'serving,
-                        claimed = gateway.claim_delivery() => claimed,
+                        claimed = gateway.claim_deliveries(SENDERS - sending.len()) => claimed,
                     };
                     if let (Err(error), true) = (&claimed, is_up) {
                         warn!(error = error as &dyn std::error::Error, "events cannot be sent");
                     }
                     is_up = claimed.is_ok();
-                    let Ok(Some(claimed)) = claimed else { break };
-                    let gateway = gateway.clone();
-                    sending.spawn(async move { gateway.deliver(&claimed).await });
+                    let claimed = claimed.unwrap_or_default();
+                    if claimed.is_empty() {
+                        break;
+                    }
+                    for claimed in claimed {
+                        let gateway = gateway.clone();
+                        sending.spawn(async move { gateway.deliver(&claimed).await });
+                    }
                 }
                 drop(gateway);
                 tokio::select! {
@@ -103,18 +111,40 @@ impl Gateway {
 
     /// Sends one event that is due; false when there is none, or each is being sent.
     pub async fn deliver_next(&self) -> Result<bool, Error> {
-        let Some(claimed) = self.claim_delivery().await? else { return Ok(false) };
+        let Some(claimed) = self.claim_deliveries(1).await?.pop() else { return Ok(false) };
         self.deliver(&claimed).await?;
         Ok(true)
     }
 
-    async fn claim_delivery(&self) -> Result<Option<ClaimedDelivery>, Error> {
+    async fn claim_deliveries(&self, most: usize) -> Result<Vec<ClaimedDelivery>, Error> {
         let now = self.now();
-        Ok(self.0.store.claim_delivery(now, now + LEASE).await?)
+        Ok(self.0.store.claim_deliveries(most, now, now + LEASE).await?)
+    }
+
+    /// Makes one attempt, and abandons it once the claim is over: another sender makes the next one.
+    async fn deliver(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
+        tokio::select! {
+            ended = self.attempt(claimed) => ended,
+            () = self.keep_claim(claimed) => Ok(()),
+        }
+    }
+
+    /// Renews a claim until that cannot be done.
+    async fn keep_claim(&self, claimed: &ClaimedDelivery) {
+        let mut failures = 0;
+        while failures < 2 {
+            tokio::time::sleep(BETWEEN_RENEWALS).await;
+            let renewing = self.0.store.renew_claim(claimed, self.now() + LEASE);
+            match tokio::time::timeout(RENEWAL, renewing).await {
+                Ok(Ok(true)) => failures = 0,
+                Ok(Ok(false)) => break,
+                Ok(Err(_)) | Err(_) => failures += 1,
+            }
+        }
     }
 
     /// Makes one attempt. If it cannot even be made, nothing is recorded, and it is made once the claim has expired.
-    async fn deliver(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
+    async fn attempt(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
         let delivery = &claimed.delivery;
         match self.proof_of(delivery, claimed.sealed_proof.as_deref()) {
             Proof::Right => (),
@@ -128,10 +158,6 @@ impl Gateway {
             return self.put_off(claimed).await;
         }
         let link = self.link_for(claimed).await?;
-        if self.now() + LONGEST_SENDING >= claimed.until {
-            // Another sender takes over soon and must not find this one still sending.
-            return Ok(());
-        }
         let is_for_receiver = stored.webhook.app.as_ref().is_none_or(|app| *app == delivery.app);
         let sent = if is_for_receiver {
             self.send(&stored, &delivery.message_id(), body(delivery, link)).await
@@ -142,7 +168,7 @@ impl Gateway {
         let outcome = outcome(claimed, sent, now);
         report(&stored.webhook, delivery, &outcome);
         self.0.store.settle_delivery(claimed, &outcome, now).await?;
-        if let (Some((since, _)), Some(failure)) = (outcome.rest, &outcome.failure)
+        if let (Receiver::Fails { since, .. }, Some(failure)) = (outcome.receiver, &outcome.failure)
             && since + GIVE_UP <= now
         {
             self.give_up_old(&stored.webhook, failure).await?;
@@ -183,10 +209,9 @@ impl Gateway {
         why: &str,
         again_at: Option<OffsetDateTime>,
     ) -> Result<(), Error> {
-        let now = self.now();
-        let rest = claimed.failing_since.map(|since| (since, now));
-        let outcome = Outcome { status: None, failure: Some(why.to_owned()), again_at, rest };
-        Ok(self.0.store.settle_delivery(claimed, &outcome, now).await?)
+        let failure = Some(why.to_owned());
+        let outcome = Outcome { failure, again_at, ..Outcome::default() };
+        Ok(self.0.store.settle_delivery(claimed, &outcome, self.now()).await?)
     }
 
     /// Gives up all events older than a day, for a receiver that has failed for a day.
@@ -220,10 +245,12 @@ impl Gateway {
     /// The link that an event carries: that of an earlier attempt while it is valid, or a new one. `None` if links
     /// cannot be created.
     async fn link_for(&self, claimed: &ClaimedDelivery) -> Result<Option<Reconnect>, Error> {
-        let Delivery { number, webhook_id, event, app, user_id, screen_name, .. } =
-            &claimed.delivery;
+        let Delivery { number, webhook_id, event, app, subject, .. } = &claimed.delivery;
         let possible = self.0.connect.public_url.is_some() && self.0.apps.contains_key(app);
-        if !event.ends_account() || !possible {
+        let (Some((user_id, screen_name)), true) = (subject.account(), possible) else {
+            return Ok(None);
+        };
+        if !event.ends_account() {
             return Ok(None);
         }
         let place = Seal::delivery_link(webhook_id, *number);
@@ -232,7 +259,7 @@ impl Gateway {
         if let Some(link) = kept.filter(|link| link.until >= self.now() + LINK_LEFT) {
             return Ok(Some(link));
         }
-        let new = NewLink::to_reconnect(app, *user_id, screen_name);
+        let new = NewLink::to_reconnect(app, user_id, screen_name);
         let created = match self.create_link(new, ACTOR).await {
             Ok(created) => created,
             Err(error @ (Error::StoreUnavailable(_) | Error::OutcomeUnknown(_))) => {
@@ -268,12 +295,15 @@ fn read_link(text: &Secret) -> Option<Reconnect> {
 }
 
 fn body(delivery: &Delivery, link: Option<Reconnect>) -> Bytes {
-    let mut data = json!({
-        "app": delivery.app,
-        "user_id": delivery.user_id.to_string(),
-        "screen_name": delivery.screen_name,
-        "reason": delivery.reason,
-    });
+    let Delivery { app, reason, .. } = delivery;
+    let mut data = match &delivery.subject {
+        Subject::Account { user_id, screen_name } => json!({
+            "app": app, "user_id": user_id.to_string(), "screen_name": screen_name, "reason": reason,
+        }),
+        Subject::Import { added, replaced } => {
+            json!({ "app": app, "added": added, "replaced": replaced, "reason": reason })
+        }
+    };
     if let (Some(Reconnect { url, until }), Some(data)) = (link, data.as_object_mut()) {
         data.insert("reconnect_url".to_owned(), url.expose().into());
         data.insert("reconnect_until".to_owned(), rfc3339(until).into());
@@ -302,15 +332,22 @@ fn outcome(
     now: OffsetDateTime,
 ) -> Outcome {
     let NotReceived { status, why, is_this_event } = match sent {
-        Ok(status) => return Outcome { status: Some(status), ..Outcome::default() },
+        Ok(status) => {
+            let (status, receiver) = (Some(status), Receiver::Answers);
+            return Outcome { status, receiver, ..Outcome::default() };
+        }
         Err(not) => not,
     };
-    let since = claimed.failing_since.unwrap_or(now);
-    let rest = (!is_this_event).then(|| (since, next_try(since, now)));
-    let tried_since = claimed.delivery.attempted_at.unwrap_or(now);
-    let again_at = rest.map_or_else(|| next_try(tried_since, now), |(_, until)| until);
+    let (receiver, again_at) = if is_this_event {
+        let tried_since = claimed.delivery.attempted_at.unwrap_or(now);
+        (Receiver::Answers, next_try(tried_since, now))
+    } else {
+        let since = claimed.failing_since.unwrap_or(now);
+        let until = next_try(since, now);
+        (Receiver::Fails { since, until }, until)
+    };
     let is_old = claimed.delivery.occurred_at + GIVE_UP <= now;
-    Outcome { status, failure: Some(why), again_at: (!is_old).then_some(again_at), rest }
+    Outcome { status, failure: Some(why), again_at: (!is_old).then_some(again_at), receiver }
 }
 
 /// When to try again after failing since `since`.

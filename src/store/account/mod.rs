@@ -1,5 +1,6 @@
 //! Accounts and their sealed tokens.
 
+pub(super) mod import;
 pub(super) mod last_call;
 pub(super) mod new;
 pub(super) mod recent;
@@ -7,20 +8,16 @@ pub(super) mod row;
 
 use time::OffsetDateTime;
 
-use crate::model::webhook::Event;
+use crate::model::webhook::{Event, Subject};
 use crate::model::{Account, AccountState, UserId};
 use crate::store::account::new::NewAccount;
 use crate::store::account::row::{Row, SealedRow, account_columns, sealed_account_columns, state};
 use crate::store::audit::{self, Line};
 use crate::store::database::changes;
 use crate::store::database::changes::Change;
-use crate::store::database::dialect::Work;
 use crate::store::search::holding;
 use crate::store::webhook::event::NewEvent;
 use crate::store::{Error, Store, whole_seconds};
-
-/// The time that importing one account may take, on top of what any change may take.
-const IMPORT_EACH: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// An account with its sealed tokens. No `Debug`, so that no log line fills up with ciphertext.
 #[derive(Clone, Eq, PartialEq)]
@@ -120,37 +117,6 @@ impl Store {
         rows.into_iter().map(|(app, name, count)| Ok((app, state(&name)?, count))).collect()
     }
 
-    /// Connects accounts or replaces their tokens: all of them or none. They become active.
-    pub async fn put_accounts(
-        &self,
-        accounts: &[NewAccount],
-        actor: &str,
-        now: OffsetDateTime,
-    ) -> Result<(), Error> {
-        // In a fixed order, so that two concurrent imports wait for each other instead of deadlocking.
-        let mut accounts: Vec<&NewAccount> = accounts.iter().collect();
-        accounts.sort_by_key(|account| (&account.app, account.user_id));
-        let changes: Vec<Change> =
-            accounts.iter().map(|account| changed(&account.app, account.user_id)).collect();
-        let count = u32::try_from(accounts.len()).unwrap_or(u32::MAX);
-        self.write_within(self.patience + IMPORT_EACH * count, || async {
-            let mut work = self.begin().await?;
-            for account in &accounts {
-                put(&mut work, account, now).await?;
-                let subject = subject(&account.app, account.user_id);
-                let detail = format!("@{}", account.screen_name);
-                let line =
-                    Line { actor, action: "account.imported", subject: &subject, detail: &detail };
-                audit::record(&mut work, &line, now).await?;
-                let reason = "the tokens were imported";
-                self.insert_connected_event(&mut work, account, reason, now).await?;
-            }
-            changes::record(&mut work, &changes, now).await?;
-            Ok((work, ()))
-        })
-        .await
-    }
-
     /// False when the account is absent, already in that state, or no longer has the token that the state is about.
     /// Audited under the name of the event that it writes.
     pub async fn update_account_state(
@@ -180,7 +146,8 @@ impl Store {
             let subject = subject(app, *user_id);
             let line = Line { actor, action: event.name(), subject: &subject, detail: reason };
             audit::record(&mut work, &line, now).await?;
-            let event = NewEvent { event, app, user_id: *user_id, screen_name, reason };
+            let about = Subject::Account { user_id: *user_id, screen_name: screen_name.clone() };
+            let event = NewEvent { event, app, subject: about, reason };
             self.insert_event(&mut work, &event, now).await?;
             changes::record(&mut work, &[changed(app, *user_id)], now).await?;
             Ok((work, true))
@@ -272,7 +239,8 @@ impl Store {
                 Line { actor, action: "account.removed", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
             let (event, reason) = (Event::Removed, "the account was removed here");
-            let event = NewEvent { event, app, user_id, screen_name: &name, reason };
+            let about = Subject::Account { user_id, screen_name: name };
+            let event = NewEvent { event, app, subject: about, reason };
             self.insert_event(&mut work, &event, now).await?;
             changes::record(&mut work, &[changed(app, user_id)], now).await?;
             Ok((work, true))
@@ -292,40 +260,12 @@ impl Store {
     }
 }
 
-pub(super) async fn put(
-    work: &mut Work,
-    account: &NewAccount,
-    now: OffsetDateTime,
-) -> Result<(), Error> {
-    let sql = concat!(
-        "insert into account (",
-        sealed_account_columns!(),
-        ") values ($1, $2, $3, 'active', $4, $4, $5, $6)
-         on conflict (app, user_id) do update set
-             screen_name = excluded.screen_name,
-             state_since = case when account.state = 'active'
-                 then account.state_since else excluded.state_since end,
-             state = excluded.state,
-             sealed_token = excluded.sealed_token,
-             sealed_token_secret = excluded.sealed_token_secret"
-    );
-    let query = work
-        .query(sql)
-        .bind(&account.app)
-        .bind(account.user_id.to_string())
-        .bind(&account.screen_name)
-        .bind(whole_seconds(now))
-        .bind(&account.sealed_token)
-        .bind(&account.sealed_token_secret);
-    work.execute(query).await.map(drop)
-}
-
 pub fn subject(app: &str, user_id: UserId) -> String {
     format!("account:{app}/{user_id}")
 }
 
 pub(super) fn changed(app: &str, user_id: UserId) -> Change {
-    Change::Account { app: app.to_owned(), user_id }
+    Change::Accounts { app: app.to_owned(), user_ids: vec![user_id] }
 }
 
 /// No app's name is empty, so the empty pair comes before all.

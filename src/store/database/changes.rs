@@ -17,9 +17,9 @@ const MOST: i64 = 1000;
 /// Something whose cached copies are out of date.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Change {
-    Account {
+    Accounts {
         app: String,
-        user_id: UserId,
+        user_ids: Vec<UserId>,
     },
     Key {
         id: String,
@@ -114,7 +114,7 @@ async fn insert(
     let sql = "insert into change (change_id, kind, app, subject, changed_at)
          values ($1, $2, $3, $4, $5)";
     let (kind, app, subject) = match change {
-        Change::Account { app, user_id } => ("account", Some(app), Some(user_id.to_string())),
+        Change::Accounts { app, user_ids } => ("account", Some(app), Some(joined(user_ids))),
         Change::Key { id } => ("key", None, Some(id.clone())),
         Change::Bearer { app } => ("bearer", Some(app), None),
         Change::Author { post } => ("author", None, Some(post.to_string())),
@@ -126,8 +126,11 @@ async fn insert(
 
 fn change(row: Row) -> Result<Change, Error> {
     match (row.kind.as_deref(), row.app, row.subject) {
-        (Some("account"), Some(app), Some(user_id)) => UserId::parse(&user_id)
-            .map(|user_id| Change::Account { app, user_id })
+        (Some("account"), Some(app), Some(user_ids)) => user_ids
+            .split(' ')
+            .map(UserId::parse)
+            .collect::<Option<_>>()
+            .map(|user_ids| Change::Accounts { app, user_ids })
             .ok_or_else(|| Error::unreadable("change.subject")),
         (Some("key"), _, Some(id)) => Ok(Change::Key { id }),
         (Some("bearer"), Some(app), _) => Ok(Change::Bearer { app }),
@@ -137,4 +140,9 @@ fn change(row: Row) -> Result<Change, Error> {
             .map_err(|_| Error::unreadable("change.subject")),
         _ => Err(Error::unreadable("change.kind")),
     }
+}
+
+fn joined(user_ids: &[UserId]) -> String {
+    let texts: Vec<String> = user_ids.iter().map(UserId::to_string).collect();
+    texts.join(" ")
 }

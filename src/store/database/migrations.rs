@@ -24,13 +24,23 @@ pub struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 1] = [Migration {
-    version: 1,
-    name: "initial",
-    oldest_program: 1,
-    postgres: include_str!("../../../migrations/postgres/0001_initial.sql"),
-    sqlite: include_str!("../../../migrations/sqlite/0001_initial.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        version: 1,
+        name: "initial",
+        oldest_program: 1,
+        postgres: include_str!("../../../migrations/postgres/0001_initial.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0001_initial.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "events_in_parallel",
+        // The first program cannot read a change of several accounts.
+        oldest_program: 2,
+        postgres: include_str!("../../../migrations/postgres/0002_events_in_parallel.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0002_events_in_parallel.sql"),
+    },
+];
 
 /// Names the advisory lock under which PostgreSQL is migrated.
 const LOCK: i64 = 0x636f_756e_7465_7273;

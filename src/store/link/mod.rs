@@ -9,6 +9,7 @@ use crate::model::UserId;
 use crate::model::account::is_screen_name;
 use crate::model::handshake::{Link, NotConnected};
 use crate::store::account;
+use crate::store::account::import;
 use crate::store::account::new::NewAccount;
 use crate::store::audit::{self, Line};
 use crate::store::database::changes;
@@ -240,7 +241,7 @@ impl Store {
                     return Ok((work, false));
                 }
             }
-            account::put(&mut work, new, now).await?;
+            import::put(&mut work, &[new], now).await?;
             let subject = account::subject(&new.app, new.user_id);
             let detail = format!("@{}", new.screen_name);
             let line =

@@ -67,12 +67,8 @@ impl Store {
         let wake = "update webhook set paused_until = null where webhook_id = $1";
         let again = concat!(
             "update delivery
-             set attempted_at = case when attempt_at > $3 and attempt_at =
-                         (select leased_until from webhook where webhook_id = $1)
-                     then attempted_at end,
-                 attempt_at = case when attempt_at > $3 and attempt_at =
-                         (select leased_until from webhook where webhook_id = $1)
-                     then attempt_at else $3 end,
+             set attempted_at = case when leased_until > $3 then attempted_at end,
+                 attempt_at = case when leased_until > $3 then attempt_at else $3 end,
                  delivered_at = null
              where webhook_id = $1 and delivery_id = $2
              returning ",

@@ -1,21 +1,32 @@
 //! Events, written in the same transactions as the changes they report.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::model::UserId;
-use crate::model::webhook::{Delivery, Event};
+use crate::model::webhook::{Delivery, Event, Subject};
 use crate::store::database::dialect::Work;
+use crate::store::webhook::delivery::{Row, StoredDelivery, delivery_columns};
 use crate::store::webhook::prover::Prove;
 use crate::store::{Error, NewAccount, Store, whole_seconds};
+
+/// For how long the event of an import waits for another part of it.
+const HELD: Duration = Duration::from_mins(1);
 
 /// An event about to be written.
 pub(crate) struct NewEvent<'a> {
     pub(crate) event: Event,
     pub(crate) app: &'a str,
-    pub(crate) user_id: UserId,
-    pub(crate) screen_name: &'a str,
+    pub(crate) subject: Subject,
+    pub(crate) reason: &'a str,
+}
+
+/// Accounts that were imported together.
+pub(crate) struct Import<'a> {
+    pub(crate) app: &'a str,
+    pub(crate) added: u64,
+    pub(crate) replaced: u64,
     pub(crate) reason: &'a str,
 }
 
@@ -33,26 +44,8 @@ impl Store {
         event: &NewEvent<'_>,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        let sql =
-            "insert into delivery (webhook_id, event, app, user_id, screen_name, reason, occurred_at,
-                 attempt_at)
-             select webhook_id, $1, $2, $3, $4, $5, $6, $6 from webhook
-             where app is null or app = $2 order by webhook_id
-             returning delivery_id, webhook_id";
-        let prove = "update delivery set sealed_proof = $2 where delivery_id = $1";
-        let query = work
-            .query(sql)
-            .bind(event.event.name())
-            .bind(event.app)
-            .bind(event.user_id.to_string())
-            .bind(event.screen_name)
-            .bind(event.reason)
-            .bind(whole_seconds(now));
-        let rows: Vec<(i64, String)> = work.fetch_all(query).await?;
-        for (number, webhook_id) in rows {
-            let Some(prover) = self.prover.load_full() else { continue };
-            let proof = prover(&event.delivery(number, webhook_id, now)).ok_or(Error::NotProven)?;
-            work.execute(work.query(prove).bind(number).bind(proof)).await?;
+        for webhook_id in list_receivers(work, event.app).await? {
+            self.insert_delivery(work, event, webhook_id, now, now).await?;
         }
         Ok(())
     }
@@ -66,10 +59,112 @@ impl Store {
         now: OffsetDateTime,
     ) -> Result<(), Error> {
         let NewAccount { app, user_id, screen_name, .. } = new;
-        let event =
-            NewEvent { event: Event::Connected, app, user_id: *user_id, screen_name, reason };
+        let subject = Subject::Account { user_id: *user_id, screen_name: screen_name.clone() };
+        let event = NewEvent { event: Event::Connected, app, subject, reason };
         self.insert_event(work, &event, now).await
     }
+
+    /// Adds a part of an import to the events of the parts before, and writes one for each webhook that has none, or
+    /// whose was sent meanwhile. Returns their numbers. Unless this is the last part they are held back for a while: if
+    /// the import dies, they say how far it got.
+    pub(crate) async fn add_to_summary(
+        &self,
+        work: &mut Work,
+        part: &Import<'_>,
+        held: &[i64],
+        is_last: bool,
+        now: OffsetDateTime,
+    ) -> Result<Vec<i64>, Error> {
+        let due = if is_last { now } else { now + HELD };
+        let extend = concat!(
+            "update delivery set added = added + $2, replaced = replaced + $3, attempt_at = $4
+             where delivery_id = $1 and attempts = 0 and attempt_at is not null
+             returning ",
+            delivery_columns!()
+        );
+        let (mut numbers, mut extended) = (Vec::new(), Vec::new());
+        for number in held {
+            let query = work
+                .query(extend)
+                .bind(number)
+                .bind(stored_count(part.added))
+                .bind(stored_count(part.replaced))
+                .bind(whole_seconds(due));
+            let row: Option<Row> = work.fetch_optional(query).await?;
+            let Some(Ok(delivery)) = row.map(|row| StoredDelivery::from(row).delivery) else {
+                continue;
+            };
+            self.prove(work, &delivery).await?;
+            numbers.push(*number);
+            extended.push(delivery.webhook_id);
+        }
+        let Import { app, added, replaced, reason } = *part;
+        let subject = Subject::Import { added, replaced };
+        let event = NewEvent { event: Event::Imported, app, subject, reason };
+        for webhook_id in list_receivers(work, app).await? {
+            if !extended.contains(&webhook_id) {
+                numbers.push(self.insert_delivery(work, &event, webhook_id, due, now).await?);
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// Writes an event for one webhook; returns its number.
+    async fn insert_delivery(
+        &self,
+        work: &mut Work,
+        event: &NewEvent<'_>,
+        webhook_id: String,
+        due: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<i64, Error> {
+        let sql =
+            "insert into delivery (webhook_id, event, app, user_id, screen_name, added, replaced,
+                 reason, occurred_at, attempt_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             returning delivery_id";
+        let (user_id, screen_name, added, replaced) = match &event.subject {
+            Subject::Account { user_id, screen_name } => {
+                (user_id.to_string(), &**screen_name, None, None)
+            }
+            Subject::Import { added, replaced } => {
+                (String::new(), "", Some(*added), Some(*replaced))
+            }
+        };
+        let query = work
+            .query(sql)
+            .bind(&webhook_id)
+            .bind(event.event.name())
+            .bind(event.app)
+            .bind(user_id)
+            .bind(screen_name)
+            .bind(added.map(stored_count))
+            .bind(replaced.map(stored_count))
+            .bind(event.reason)
+            .bind(whole_seconds(now))
+            .bind(whole_seconds(due));
+        let (number,): (i64,) = work.fetch_one(query).await?;
+        self.prove(work, &event.delivery(number, webhook_id, now)).await?;
+        Ok(number)
+    }
+
+    async fn prove(&self, work: &mut Work, delivery: &Delivery) -> Result<(), Error> {
+        let sql = "update delivery set sealed_proof = $2 where delivery_id = $1";
+        let Some(prover) = self.prover.load_full() else { return Ok(()) };
+        let proof = prover(delivery).ok_or(Error::NotProven)?;
+        work.execute(work.query(sql).bind(delivery.number).bind(proof)).await.map(drop)
+    }
+}
+
+/// The webhooks that want an app's events.
+async fn list_receivers(work: &mut Work, app: &str) -> Result<Vec<String>, Error> {
+    let sql = "select webhook_id from webhook where app is null or app = $1 order by webhook_id";
+    let rows: Vec<(String,)> = work.fetch_all(work.query(sql).bind(app)).await?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+fn stored_count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl NewEvent<'_> {
@@ -80,8 +175,7 @@ impl NewEvent<'_> {
             webhook_id,
             event: self.event,
             app: self.app.to_owned(),
-            user_id: self.user_id,
-            screen_name: self.screen_name.to_owned(),
+            subject: self.subject.clone(),
             reason: self.reason.to_owned(),
             occurred_at: whole_seconds(now),
             attempts: 0,

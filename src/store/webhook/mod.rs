@@ -1,5 +1,6 @@
 //! Webhooks: the receivers of events, and the sealed secrets that sign for them.
 
+pub(super) mod claim;
 pub(super) mod delivery;
 pub(super) mod delivery_log;
 pub(super) mod event;

@@ -46,6 +46,9 @@ impl From<Error> for Problem {
             Error::OutcomeUnknown(_) => {
                 format!("{text}; look whether it did before you try again")
             }
+            Error::ImportStopped { line, .. } => {
+                format!("{text}; import the rest again, from line {line} on")
+            }
             Error::AppCredentialsRejected { .. } => {
                 format!("{text}; an operator has to check them with `countersign check`")
             }
@@ -119,6 +122,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::StoreUnavailable(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The database is unavailable")
         }
+        Error::ImportStopped { cause, .. } => {
+            (status_of(cause).0, "import_stopped", "The import stopped")
+        }
         Error::OutcomeUnknown(_) => {
             (StatusCode::INTERNAL_SERVER_ERROR, "outcome_unknown", "The outcome is unknown")
         }
@@ -149,6 +155,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
             Reason::Deadline | Reason::UpstreamError => Some(retry_after.unwrap_or(SOON)),
             _ => *retry_after,
         },
+        Error::ImportStopped { cause, .. } => self::retry_after(cause),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! The accounts' pages: the list and its filters, one account's history, and the actions on it.
 
-use countersign::gateway::Import;
+use countersign::gateway::{Import, ImportTold};
 use countersign::model::{App, Endpoint, Secret};
 use serde_json::json;
 
@@ -25,7 +25,11 @@ async fn bring(gateway: &TestGateway, number: u64, screen_name: &str) {
         access_token: Secret::new(format!("{number}-token")),
         access_token_secret: Secret::new("secret".to_owned()),
     };
-    gateway.inner.import_accounts(Some("demo"), &[import], "test").await.unwrap();
+    gateway
+        .inner
+        .import_accounts(Some("demo"), &[import], ImportTold::Each, "test", |_| ())
+        .await
+        .unwrap();
 }
 
 async fn accounts_are_listed_with_what_was_asked_last_as_them(database: Database) {
@@ -241,7 +245,13 @@ async fn an_account_of_an_app_that_is_gone_is_looked_at_and_removed(database: Da
     for name in ["alice", "bob"] {
         before
             .inner
-            .import_accounts(Some("gone"), &[before.import_of(name)], "test")
+            .import_accounts(
+                Some("gone"),
+                &[before.import_of(name)],
+                ImportTold::Each,
+                "test",
+                |_| (),
+            )
             .await
             .unwrap();
     }

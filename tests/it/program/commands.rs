@@ -120,9 +120,29 @@ async fn an_import_is_all_or_nothing(database: Database) {
     let done = deployment.run(&["account", "list", "--app", "nowhere"]).await;
     let told = "countersign: --app: must be one of the configured apps: demo\n";
     assert_eq!((done.code, &*done.err), (1, told));
+    let done = deployment.run_with(&["account", "import", "--events", "all"], &good).await;
+    let told = "countersign: --events must be summary or each\n";
+    assert_eq!((done.code, &*done.err), (1, told));
     let marked = format!("\u{feff}{}", good.replace('\n', "\r\n"));
     let done = deployment.run_with(&["account", "import"], &marked).await;
     assert_eq!((done.code, &*done.out), (0, "imported 2 accounts\n"), "{done:?}");
+}
+
+async fn a_large_import_tells_of_its_parts(database: Database) {
+    let deployment = Deployment::new(&database).await;
+    deployment.must(&["migrate"]).await;
+    let line = |number: usize| {
+        let token = format!("{number}-token");
+        serde_json::json!({
+            "user_id": number.to_string(), "screen_name": format!("user{number}"),
+            "access_token": token, "access_token_secret": "secret",
+        })
+        .to_string()
+    };
+    let lines: Vec<String> = (1..=1001).map(line).collect();
+    let done = deployment.run_with(&["account", "import"], &lines.join("\n")).await;
+    let told = (0, "imported 1001 accounts\n", "1000 of 1001 accounts are stored\n");
+    assert_eq!((done.code, &*done.out, &*done.err), told);
 }
 
 async fn revoke_by_name_and_by_secret(deployment: &Deployment, admin: &str) {
@@ -197,7 +217,12 @@ async fn keys_come_and_go(database: Database) {
     revoke_by_name_and_by_secret(&deployment, &admin).await;
 }
 
-on_both!(accounts_come_and_go, an_import_is_all_or_nothing, keys_come_and_go);
+on_both!(
+    accounts_come_and_go,
+    an_import_is_all_or_nothing,
+    a_large_import_tells_of_its_parts,
+    keys_come_and_go
+);
 
 #[tokio::test]
 async fn what_a_key_cannot_be_is_told_as_the_command_line_says_it() {

@@ -1,5 +1,6 @@
 //! What a key may do: every kind of scope, every way to name an account, every endpoint.
 
+use countersign::gateway::ImportTold;
 use countersign::model::Endpoint;
 use countersign::model::key::Scopes;
 
@@ -72,7 +73,11 @@ pub(super) async fn with_two_apps(database: &crate::database::Database) -> TestG
     let mut import = gateway.import_of("alice");
     import.access_token = (&*alice.other_access_token).into();
     import.access_token_secret = (&*alice.other_access_token_secret).into();
-    gateway.inner.import_accounts(Some("other"), &[import], "test").await.unwrap();
+    gateway
+        .inner
+        .import_accounts(Some("other"), &[import], ImportTold::Each, "test", |_| ())
+        .await
+        .unwrap();
     gateway
 }
 

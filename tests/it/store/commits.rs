@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::config::{self, Pooler};
-use countersign::store::{Error, Store};
+use countersign::store::{Error, ImportEvents, Store};
 
 use crate::database::{Database, Kind, NOW, fresh, newest};
 use crate::postgres_relay::{Lost, Relay};
@@ -36,7 +36,10 @@ async fn a_write_is_stored_once_whatever_its_commit_loses() {
             assert_eq!(count(&seen, "key.created").await, 1, "{pooler:?}, {lost:?}");
 
             relay.cut("insert into account", lost);
-            store.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
+            store
+                .put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW)
+                .await
+                .unwrap();
             assert!(relay.is_cut() && seen.find_account("main", id(7)).await.unwrap().is_some());
             assert_eq!(count(&seen, "account.imported").await, 1, "{pooler:?}, {lost:?}");
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::store::{Error, Store};
+use countersign::store::{Error, ImportEvents, Store};
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
@@ -39,7 +39,7 @@ async fn tries(database: &Database) -> i64 {
 async fn a_write_that_is_rolled_back_is_done_again() {
     let database = fresh(Kind::Postgres).await;
     let store = database.store().await;
-    store.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
     let mut number = 0;
     for code in ["40001", "40P01"] {
         for at_commit in [false, true] {
@@ -81,7 +81,9 @@ async fn writers_get_through_where_every_transaction_is_serializable() {
     for number in 1..=20_u64 {
         let store: Store = stores[usize::try_from(number % 2).unwrap()].clone();
         writing.spawn(async move {
-            store.put_accounts(&[new_account("main", number)], "cli", NOW).await?;
+            store
+                .put_accounts(&[new_account("main", number)], ImportEvents::Each, "cli", NOW)
+                .await?;
             store.find_account("main", id(number)).await
         });
     }
@@ -119,4 +121,25 @@ async fn the_victim_of_a_deadlock_tries_again() {
     sqlx::raw_sql(rest).execute(&mut other).await.unwrap();
     assert!(revoking.await.unwrap().unwrap());
     assert!(store.find_key("abc").await.unwrap().unwrap().key.unwrap().revoked_at.is_some());
+}
+
+/// An import's first lock is a row of an account; the one that all other changes need is its last.
+#[tokio::test]
+async fn an_import_that_waits_holds_up_no_other_change() {
+    let database = fresh(Kind::Postgres).await;
+    let store = database.store().await;
+    let accounts = [new_account("main", 7), new_account("main", 8), new_account("main", 9)];
+    store.put_accounts(&accounts, ImportEvents::Each, "cli", NOW).await.unwrap();
+    let mut other = PgConnection::connect(&database.url).await.unwrap();
+    let hold = "begin; update account set screen_name = screen_name where user_id = '8'";
+    sqlx::raw_sql(hold).execute(&mut other).await.unwrap();
+    let importer = store.clone();
+    let importing = tokio::spawn(async move {
+        let events = ImportEvents::Summary { held: &[], is_last: true };
+        importer.put_accounts(&accounts[1..], events, "cli", NOW).await
+    });
+    wait_for_a_row(&database).await;
+    assert!(store.remove_account("main", id(7), "cli", NOW).await.unwrap());
+    sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
+    importing.await.unwrap().unwrap();
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use countersign::store::{Error, Store};
+use countersign::store::{Error, ImportEvents, Store};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -12,19 +12,30 @@ use crate::database::{Database, HANG_UP, Kind, NOW, PrivatePostgres, fresh, on_b
 use crate::store::{id, new_account};
 
 async fn a_writer_locked_out_gives_up_and_readers_go_on(database: Database) {
-    database.store().await.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
+    database
+        .store()
+        .await
+        .put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW)
+        .await
+        .unwrap();
     let mut settings = database.settings();
     settings.wait = Duration::from_millis(300);
     settings.statement_timeout = Duration::from_millis(300);
     let store = Store::connect(&settings).await.unwrap();
 
     let lock = database.lock_writers_out().await;
-    let written = store.put_accounts(&[new_account("main", 8)], "cli", NOW).await;
+    let written =
+        store.put_accounts(&[new_account("main", 8)], ImportEvents::Each, "cli", NOW).await;
     assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
     assert!(store.find_account("main", id(7)).await.unwrap().is_some());
     drop(lock);
 
-    database.connect().await.put_accounts(&[new_account("main", 8)], "cli", NOW).await.unwrap();
+    database
+        .connect()
+        .await
+        .put_accounts(&[new_account("main", 8)], ImportEvents::Each, "cli", NOW)
+        .await
+        .unwrap();
     assert_eq!(store.latest_change().await.unwrap(), 2);
 }
 
@@ -74,7 +85,7 @@ async fn connect(url: &str) -> Store {
     settings.statement_timeout = Duration::from_secs(2);
     let store = Store::connect(&settings).await.unwrap();
     store.migrate(NOW).await.unwrap();
-    store.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
     store
 }
 
@@ -91,7 +102,7 @@ async fn look_ups_give_up_in_time(store: &Store) {
 
 async fn all_works_again(store: &Store) {
     while store.find_account("main", id(7)).await.is_err() {}
-    store.put_accounts(&[new_account("main", 8)], "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 8)], ImportEvents::Each, "cli", NOW).await.unwrap();
     store.ping().await.unwrap();
 }
 
@@ -103,7 +114,8 @@ async fn look_ups_on_a_stopped_server_give_up_in_time_and_recover() {
         server.stop();
         look_ups_give_up_in_time(&store).await;
         assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
-        let written = store.put_accounts(&[new_account("main", 9)], "cli", NOW).await;
+        let written =
+            store.put_accounts(&[new_account("main", 9)], ImportEvents::Each, "cli", NOW).await;
         assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
         server.start();
         all_works_again(&store).await;
@@ -157,7 +169,7 @@ async fn a_listener_hears_again_after_a_restart() {
     assert!(matches!(wake.wait().await, Err(Error::Unavailable(_))), "it is still away");
     server.start();
     wake.wait().await.unwrap();
-    store.put_accounts(&[new_account("main", 8)], "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 8)], ImportEvents::Each, "cli", NOW).await.unwrap();
     wake.wait().await.unwrap();
 }
 
@@ -173,7 +185,7 @@ async fn a_listener_that_fell_silent_is_noticed() {
     network.silence();
     assert!(matches!(wake.wait().await, Err(Error::Unavailable(_))));
     wake.wait().await.unwrap();
-    store.put_accounts(&[new_account("main", 8)], "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 8)], ImportEvents::Each, "cli", NOW).await.unwrap();
     wake.wait().await.unwrap();
 }
 
@@ -193,5 +205,5 @@ async fn a_demoted_server_is_unavailable_until_it_takes_writes_again() {
     let promote = format!("alter database {name} reset default_transaction_read_only");
     database.run(&format!("set transaction_read_only = off; {promote}")).await;
     store.ping().await.unwrap();
-    store.put_accounts(&[new_account("main", 7)], "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
 }

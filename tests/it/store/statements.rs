@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign::config;
 use countersign::model::Secret;
-use countersign::store::{AccountFilter, Store};
+use countersign::store::{AccountFilter, ImportEvents, Store};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
@@ -81,7 +81,7 @@ async fn pass_on(
 async fn the_last_calls_of_many_accounts_take_as_many_statements_as_those_of_two() {
     let database = fresh(Kind::Postgres).await;
     let many: Vec<_> = (1..=1000).map(|number| new_account("main", number)).collect();
-    database.store().await.put_accounts(&many, "cli", NOW).await.unwrap();
+    database.store().await.put_accounts(&many, ImportEvents::Each, "cli", NOW).await.unwrap();
     let counter = Counter::before(&database).await;
     let store = Store::connect(&counter.settings).await.unwrap();
     // The first use of a connection sets it up.
@@ -99,4 +99,23 @@ async fn the_last_calls_of_many_accounts_take_as_many_statements_as_those_of_two
         taken.push(counter.taken());
     }
     assert!(taken[0] > 0 && taken[0] == taken[1], "{taken:?}");
+}
+
+#[tokio::test]
+async fn an_import_of_many_accounts_takes_as_many_statements_as_one_of_two() {
+    let database = fresh(Kind::Postgres).await;
+    database.store().await;
+    let counter = Counter::before(&database).await;
+    let store = Store::connect(&counter.settings).await.unwrap();
+    store.ping().await.unwrap();
+    let mut taken = Vec::new();
+    for count in [2, 2, 500] {
+        let accounts: Vec<_> = (1..=count).map(|number| new_account("main", number)).collect();
+        counter.taken();
+        let events = ImportEvents::Summary { held: &[], is_last: true };
+        store.put_accounts(&accounts, events, "cli", NOW).await.unwrap();
+        taken.push(counter.taken());
+    }
+    // The first one sets a connection up.
+    assert!(taken[1] > 0 && taken[1] == taken[2], "{taken:?}");
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use countersign::gateway::ImportTold;
 use countersign::model::{App, Secret};
 use countersign::store::StoredAccount;
 
@@ -82,7 +83,11 @@ async fn two_apps(database: &Database) -> TestGateway {
     let user = gateway.sandbox.user("alice");
     import.access_token = Secret::from(&*user.other_access_token);
     import.access_token_secret = Secret::from(&*user.other_access_token_secret);
-    gateway.inner.import_accounts(Some("other"), &[import], "test").await.unwrap();
+    gateway
+        .inner
+        .import_accounts(Some("other"), &[import], ImportTold::Each, "test", |_| ())
+        .await
+        .unwrap();
     gateway
 }
 

@@ -1,6 +1,6 @@
 //! The events: one for each change, in the documented shape, with a link to reconnect.
 
-use countersign::gateway::NewWebhook;
+use countersign::gateway::{ImportTold, NewWebhook};
 use countersign::model::App;
 use serde_json::json;
 
@@ -168,7 +168,11 @@ async fn a_webhook_of_one_app_hears_of_that_app_alone(database: Database) {
     gateway.inner.add_webhook(new, "test").await.unwrap();
     gateway.connect(&["alice"]).await;
     let bob = gateway.import_of("bob");
-    gateway.inner.import_accounts(Some("other"), &[bob], "test").await.unwrap();
+    gateway
+        .inner
+        .import_accounts(Some("other"), &[bob], ImportTold::Each, "test", |_| ())
+        .await
+        .unwrap();
     gateway.deliver().await;
     assert_eq!(one.told(), names(&[("connected", "bob")]));
     assert_eq!(all.told(), names(&[("connected", "alice"), ("connected", "bob")]));

@@ -3,6 +3,8 @@
 mod admin;
 mod delivery;
 mod events;
+mod imports;
+mod order;
 mod proof;
 pub mod receiver;
 mod receivers;

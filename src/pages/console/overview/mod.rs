@@ -88,12 +88,15 @@ fn needs(found: &Overview) -> Vec<Need> {
         let are = if *count == 1 { "account is" } else { "accounts are" };
         needs.push(Need { what: format!("{count} {are} {state}: {why}."), link });
     }
-    for (webhook, backlog) in found.webhooks.iter().filter(|webhook| webhook.1.failure.is_some()) {
+    for (webhook, backlog) in found.webhooks_behind() {
         let since = backlog.since.map(|at| format!(" since {}", time(at))).unwrap_or_default();
-        let why = backlog.failure.as_deref().unwrap_or_default();
         let (waiting, url) = (backlog.waiting, webhook.shown_url());
-        let what =
-            format!("The webhook {url} is not accepting events: {waiting} pending{since} ({why}).");
+        let what = match &backlog.failure {
+            Some(why) => format!(
+                "The webhook {url} is not accepting events: {waiting} pending{since} ({why})."
+            ),
+            None => format!("The webhook {url} is behind: {waiting} pending{since}."),
+        };
         needs.push(Need { what, link: Some(("View webhooks", "/console/webhooks".to_owned())) });
     }
     if !found.gaps.is_empty() {

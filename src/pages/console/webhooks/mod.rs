@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use crate::gateway::{self, Backlog, DeliveryFilter, Location, NewWebhook, Session};
-use crate::model::webhook::{self, Delivery, DeliveryState, Unreadable, Webhook};
+use crate::model::webhook::{self, Delivery, DeliveryState, Event, Unreadable, Webhook};
 use crate::pages::console::address::{see_other, with_query};
 use crate::pages::console::form;
 use crate::pages::console::guard::chrome;
@@ -254,11 +254,7 @@ fn delivery_row(delivery: Result<Delivery, Unreadable>) -> DeliveryRow {
             next: delivery.attempt_at.map(time),
             answer: answer(&delivery),
             app: delivery.app,
-            subject: Some(Subject {
-                event: delivery.event.name(),
-                user_id: delivery.user_id.to_string(),
-                screen_name: delivery.screen_name,
-            }),
+            subject: Some(subject(delivery.event, delivery.subject)),
         },
         Err(unreadable) => DeliveryRow {
             number: unreadable.number,
@@ -271,6 +267,16 @@ fn delivery_row(delivery: Result<Delivery, Unreadable>) -> DeliveryRow {
             subject: None,
         },
     }
+}
+
+fn subject(event: Event, subject: webhook::Subject) -> Subject {
+    let (account, accounts) = match subject {
+        webhook::Subject::Account { user_id, screen_name } => {
+            (Some((user_id.to_string(), screen_name)), 1)
+        }
+        webhook::Subject::Import { added, replaced } => (None, added.saturating_add(replaced)),
+    };
+    Subject { event: event.name(), account, accounts }
 }
 
 fn answer(delivery: &webhook::Delivery) -> String {

@@ -37,11 +37,12 @@ pub struct DeliveryRow {
     pub subject: Option<Subject>,
 }
 
-/// The account that an event is about, and what happened to it.
+/// What happened, and to which account; `None` for an import, with how many accounts it had.
 pub struct Subject {
     pub event: &'static str,
-    pub user_id: String,
-    pub screen_name: String,
+    /// User id and screen name.
+    pub account: Option<(String, String)>,
+    pub accounts: u64,
 }
 
 /// The form to add a webhook, and what is wrong with it.

@@ -2,14 +2,15 @@
 
 use countersign::model::key::{Right, Role};
 use countersign::model::usage::Aspect;
-use countersign::store::{Error, Schema, Store, UsageFilter};
+use countersign::model::webhook::Subject;
+use countersign::store::{Change, Error, Schema, Store, UsageFilter};
 use tokio::task::JoinSet;
 
 use crate::database::{Database, Kind, NOW, on_both};
 use crate::store::id;
 
 /// What each version's program may have written, by version.
-const ROWS: [(i64, &str); 1] = [(1, include_str!("0001.sql"))];
+const ROWS: [(i64, &str); 2] = [(1, include_str!("0001.sql")), (2, include_str!("0002.sql"))];
 
 async fn eight_replicas_that_start_at_once_migrate_once(database: Database) {
     let mut replicas = JoinSet::new();
@@ -102,6 +103,14 @@ async fn rows_of_every_version_are_read_after_the_last(database: Database) {
     let (from, until) = (492_336, 492_337);
     let filter = UsageFilter { from, until, limit: 5, ..UsageFilter::default() };
     assert_eq!(store.list_largest_usage(&filter, Aspect::App).await.unwrap()[0].1.calls, 3);
+    let changes = store.list_changes(99).await.unwrap().changes;
+    let of_two = Change::Accounts { app: "main".to_owned(), user_ids: vec![id(7), id(11)] };
+    assert_eq!(changes.last(), Some(&of_two), "{changes:?}");
+    let (now, most) = (NOW + time::Duration::days(365), 8);
+    let claimed = store.claim_deliveries(most, now, now).await.unwrap();
+    let subjects: Vec<_> = claimed.into_iter().map(|claimed| claimed.delivery.subject).collect();
+    let alice = Subject::Account { user_id: id(7), screen_name: "alice".to_owned() };
+    assert_eq!(subjects, [alice, Subject::Import { added: 3, replaced: 2 }]);
 }
 
 async fn add_version(database: &Database, version: i64, oldest_program: i64) {
