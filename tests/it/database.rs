@@ -332,7 +332,8 @@ impl Drop for PrivatePostgres {
 
 /// A folder of the user that PostgreSQL runs as.
 fn new_folder() -> PathBuf {
-    PathBuf::from(run(&["mktemp", "-d", "/tmp/countersign-test.XXXXXX"]).trim())
+    let name = setting("COUNTERSIGN_TEST_FILES") + "/countersign-test.XXXXXX";
+    PathBuf::from(run(&["mktemp", "-d", &name]).trim())
 }
 
 /// A port that is free now; nothing else takes it in the moment before the server does.
