@@ -59,6 +59,7 @@
 //! | Where does the sandbox decide a 403? | `src/sandbox/engagement/access.rs` (`refuse_foreign`, `allowed_metrics`), `src/sandbox/engagement/mod.rs` (`admit`: apps not allow-listed), `src/sandbox/auth/mod.rs` (`Denied`: suspended or locked users), `src/sandbox/lookup.rs` (`client_forbidden`) |
 //! | How is `/metrics` guarded? | `src/api/operators/guard.rs` (`require_known_name`), by the names of `src/web/host_names.rs`; no key |
 //! | What ends a question at its deadline? | `src/gateway/question/run.rs` (`run_until`); while it waits for its turn or memory, `src/gateway/question/admit.rs` (`timeout_at`); look-ups end at half of the time, in `src/gateway/question/lookup.rs` (`look_up_all`) |
+//! | …: and waits for a slow database until then? | `src/gateway/patience.rs` (`read_patiently`) |
 //! | Where is a secret wiped? | `src/model/secret.rs` (`Zeroizing`) |
 //!
 //! # Glossary

@@ -1,7 +1,6 @@
 //! The gateway's cache of the database, so that a call in steady state queries nothing. Entries stay right
 //! because the change feed removes what changed; only the memory of absent keys expires.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,8 +24,7 @@ pub(super) struct Cache<K: ?Sized, V> {
     forgotten: AtomicU64,
 }
 
-type Found<V> = Result<Option<Arc<V>>, Unread>;
-type Loading<'a, V> = Pin<Box<dyn Future<Output = Found<V>> + Send + 'a>>;
+pub(super) type Found<V> = Result<Option<Arc<V>>, Unread>;
 
 enum Miss {
     Absent,
@@ -40,6 +38,13 @@ pub(super) enum Unread {
     Store(#[from] store::Error),
     #[error(transparent)]
     Vault(#[from] vault::Error),
+}
+
+impl Unread {
+    /// Whether waiting may help.
+    pub(super) fn is_unavailable(&self) -> bool {
+        matches!(self, Unread::Store(store::Error::Unavailable(_)))
+    }
 }
 
 impl From<Unread> for Error {
@@ -83,21 +88,9 @@ impl<K: Key + Sync + ?Sized, V: Send + Sync + 'static> Cache<K, V> {
         self.present.insert(key, Arc::new(value)).await;
     }
 
-    /// Queries the database once, however many callers wait for the same key. `None` when there is no such key.
-    /// With `anew`, the cached value is ignored.
-    ///
-    /// Boxed, since it is seldom needed and large: each call's future would have to make room for it.
-    pub(super) fn load<'a>(
-        &'a self,
-        key: &'a K,
-        feed: &'a Feed,
-        anew: bool,
-        load: impl Future<Output = Result<Option<V>, Unread>> + Send + 'a,
-    ) -> Loading<'a, V> {
-        Box::pin(self.load_now(key, feed, anew, load))
-    }
-
-    async fn load_now(
+    /// Loads a value once, however many callers wait for the same key, and gives all of them the outcome. `None` when
+    /// there is no such key. With `anew`, the cached value is ignored.
+    pub(super) async fn load(
         &self,
         key: &K,
         feed: &Feed,

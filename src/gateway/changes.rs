@@ -169,7 +169,7 @@ struct Follower {
 impl Follower {
     /// Reads the feed once; `None` when the gateway is no longer in use.
     async fn step(&mut self) -> Option<()> {
-        let gateway = Gateway(self.inner.upgrade()?);
+        let gateway = Gateway(self.inner.upgrade()?, None);
         let outcome = gateway.catch_up().await;
         let up = outcome.is_ok();
         match outcome {

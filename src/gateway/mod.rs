@@ -11,6 +11,7 @@ mod changes;
 mod error;
 mod health;
 mod key;
+mod patience;
 mod question;
 mod reload;
 mod replicas;
@@ -93,9 +94,9 @@ use crate::store::Store;
 use crate::upstream::{SetupError, Upstream};
 use crate::vault::{Seal, Vault};
 
-/// Everything a use case needs; a cheap clone.
+/// Everything a use case needs, and the deadline that its caller has named, if any; a cheap clone.
 #[derive(Clone)]
-pub struct Gateway(Arc<Inner>);
+pub struct Gateway(Arc<Inner>, Option<Deadline>);
 
 struct Inner {
     apps: BTreeMap<String, Arc<AppState>>,
@@ -138,7 +139,7 @@ impl Gateway {
     ) -> Result<Gateway, SetupError> {
         let limits = &config.limits;
         let app = |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone(), limits)));
-        let gateway = Gateway(Arc::new(Inner {
+        let inner = Inner {
             apps: config.apps.values().map(app).collect(),
             keys: Cache::new("keys", limits.cached_keys, limits.negative_cache),
             authors: Authors::new(),
@@ -173,7 +174,8 @@ impl Gateway {
             clock,
             stale: config.database.stale,
             poll: config.database.poll,
-        }));
+        };
+        let gateway = Gateway(Arc::new(inner), None);
         gateway.prove_events();
         Ok(gateway)
     }

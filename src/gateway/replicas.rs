@@ -58,7 +58,7 @@ impl Gateway {
             loop {
                 let _ = tokio::time::timeout(HEARTBEAT, presence.changed.notified()).await;
                 let Some(inner) = inner.upgrade() else { return };
-                let gateway = Gateway(inner);
+                let gateway = Gateway(inner, None);
                 if let Err(error) = gateway.heartbeat().await {
                     // Following the change feed already logs that the database is away.
                     debug!(error = &error as &dyn std::error::Error, "no heartbeat was written");

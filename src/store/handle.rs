@@ -10,10 +10,19 @@ use crate::store::error::Error;
 use crate::store::webhook::prover::Prover;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// One connection in this many is for look-ups of what may not exist.
 const SHARE: usize = 5;
+
+/// How much slower than usual a connection may be that has been waited for patiently.
+const SLOWER: u32 = 4;
+
+/// A handle for a look-up that may take longer than others, with its turn.
+pub struct PatientStore {
+    pub store: Store,
+    _turn: OwnedSemaphorePermit,
+}
 
 /// A handle on the database; clones share its connections.
 #[derive(Clone)]
@@ -23,9 +32,13 @@ pub struct Store {
     pub(super) strangers: Arc<Semaphore>,
     /// The same for links, and for the tokens with which X sends browsers back.
     pub(super) links: Arc<Semaphore>,
+    /// The same for look-ups on the path of requests that wait for a slow database.
+    patient: Arc<Semaphore>,
     pub(super) prover: Prover,
     /// The longest that a look-up on a request's path may take in total.
     pub(super) call_wait: Duration,
+    /// The longest that a connection may take to show that it is not dead.
+    answer_wait: Duration,
     /// The longest wait for a connection elsewhere.
     pub(super) wait: Duration,
     /// The longest that anything else may take in total.
@@ -73,8 +86,10 @@ impl Store {
             pools,
             strangers: share(),
             links: share(),
+            patient: share(),
             prover: Prover::default(),
             call_wait: settings.call_wait,
+            answer_wait: settings.call_wait,
             wait: settings.wait,
             patience,
         };
@@ -97,6 +112,19 @@ impl Store {
             On::Postgres(_) => "postgres",
             On::Sqlite(_) => "sqlite",
         }
+    }
+
+    /// The longest that a look-up on a request's path may take in total.
+    pub fn call_wait(&self) -> Duration {
+        self.call_wait
+    }
+
+    /// A handle whose look-ups on a request's path may take up to `limit`; `None` while others have all turns.
+    pub fn patient(&self, limit: Duration) -> Option<PatientStore> {
+        let turn = Arc::clone(&self.patient).try_acquire_owned().ok()?;
+        let answer_wait = self.answer_wait.saturating_mul(SLOWER);
+        let store = Store { call_wait: limit, answer_wait, ..self.clone() };
+        Some(PatientStore { store, _turn: turn })
     }
 
     /// Whether the database answers and its server accepts writes.
@@ -232,6 +260,6 @@ impl Store {
 
     /// Half of the shortest limit for a connection that is dead leaves half for another.
     fn answer_within(&self, limit: Duration) -> Duration {
-        self.call_wait.min(limit / 2)
+        self.answer_wait.min(limit / 2)
     }
 }

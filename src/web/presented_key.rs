@@ -8,7 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
-use crate::gateway::{Deadline, Detail, KnownKey};
+use crate::gateway::{Deadline, Detail, Gateway, KnownKey};
 use crate::model::key::Kind;
 use crate::web::body;
 use crate::web::client_address::Client;
@@ -25,7 +25,7 @@ pub(crate) async fn read(
 ) -> Result<(Arc<KnownKey>, Bytes), Problem> {
     let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
-    let key = check_key(host, &parts.headers, Kind::Caller, from).await?;
+    let key = check_key(host.gateway(), &parts.headers, Kind::Caller, from).await?;
     body::require_json(&parts.headers)?;
     let (limits, expected) = (host.limits(), body::expected(&parts.headers, most));
     let deadline = Deadline::within(limits.request_deadline);
@@ -36,13 +36,13 @@ pub(crate) async fn read(
 
 /// Checks the presented key, which must be of that kind; `from` is noted if it is refused.
 pub(crate) async fn check_key(
-    host: &Host,
+    gateway: &Gateway,
     headers: &HeaderMap,
     kind: Kind,
     from: IpAddr,
 ) -> Result<Arc<KnownKey>, Problem> {
     let key = key(headers, kind)?;
-    let checked = host.gateway().check_key(key, kind, from).await;
+    let checked = gateway.check_key(key, kind, from).await;
     checked.map_err(|error| Problem::from(error).about_key(key))
 }
 

@@ -1,8 +1,9 @@
-//! A way to PostgreSQL on which a test reads along, and which it cuts around a commit.
+//! A way to PostgreSQL on which a test reads along, which it cuts around a commit, and which it slows down.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -33,6 +34,8 @@ struct Shared {
     is_cut: AtomicBool,
     /// Whether everything is lost: connections end, and new ones end at once.
     severed: watch::Sender<bool>,
+    /// How many milliseconds later each answer arrives.
+    delay: AtomicU64,
 }
 
 struct Cut {
@@ -80,6 +83,11 @@ impl Relay {
         self.shared.severed.send_replace(false);
     }
 
+    /// Delivers each answer that much later from now on.
+    pub fn slow_down(&self, by: Duration) {
+        self.shared.delay.store(by.as_millis().try_into().unwrap(), Ordering::Release);
+    }
+
     /// Whether the ordered cut took place.
     pub fn is_cut(&self) -> bool {
         self.shared.is_cut.load(Ordering::Acquire)
@@ -121,7 +129,7 @@ async fn pass(client: TcpStream, server: UnixStream, shared: Arc<Shared>) {
     // When one of these ends, so does the connection.
     tokio::select! {
         _ = pass_requests(received, requests, &shared, &is_deaf) => (),
-        _ = pass_answers(answers, sent, &is_deaf) => (),
+        _ = pass_answers(answers, sent, &shared, &is_deaf) => (),
         // The answer to a commit must come, so that it is certain that the server has committed.
         _ = severed.wait_for(|severed| *severed && !is_deaf.load(Ordering::Acquire)) => (),
     }
@@ -182,6 +190,7 @@ async fn pass_requests(
 async fn pass_answers(
     mut from: unix::OwnedReadHalf,
     mut to: tcp::OwnedWriteHalf,
+    shared: &Shared,
     is_deaf: &AtomicBool,
 ) -> Option<()> {
     let mut bytes = vec![0; 1 << 16];
@@ -190,6 +199,8 @@ async fn pass_answers(
         if is_deaf.load(Ordering::Acquire) {
             return None;
         }
+        let delay = Duration::from_millis(shared.delay.load(Ordering::Acquire));
+        tokio::time::sleep(delay).await;
         to.write_all(&bytes[..count]).await.ok()?;
     }
 }

@@ -12,7 +12,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use crate::api::callers::ndjson;
-use crate::gateway::{Answered, Caller, Deadline, Detail, JsonText, KnownKey, Missing, Received};
+use crate::gateway::{
+    Answered, Caller, Deadline, Detail, Gateway, JsonText, KnownKey, Missing, Received,
+};
 use crate::model::key::Kind;
 use crate::web::client_address::Client;
 use crate::web::extract::Query;
@@ -71,9 +73,9 @@ pub(crate) async fn answer(
     let accepted = Accepted::required(request.headers())?;
     let form = Form::of(format.as_deref(), request.headers())?;
     let (from, request_id) = (Client::address(&request), RequestId::of(&request));
-    let (key, received) = receive(&host, request, deadline).await?;
+    let gateway = host.gateway().patient(deadline);
+    let (key, received) = receive(&host, &gateway, request, deadline).await?;
     let caller = Caller { key, from, request_id };
-    let gateway = host.gateway().clone();
     let mut response = if form == Form::Ndjson {
         ndjson::stream(gateway, caller, received, deadline, accepted.gzip).await?
     } else {
@@ -172,23 +174,24 @@ pub(crate) async fn plan(
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
     let deadline = Deadline::within(host.limits().request_deadline);
-    let (key, received) = receive(&host, request, deadline).await?;
+    let (key, received) = receive(&host, host.gateway(), request, deadline).await?;
     Ok(Json(Plan::from(&host.gateway().plan_question(&key, received, deadline).await?)))
 }
 
 /// Reads a question once it is its key's turn. The key is checked first: strangers' bodies take no memory.
 async fn receive(
     host: &Host,
+    gateway: &Gateway,
     request: Request,
     deadline: Deadline,
 ) -> Result<(Arc<KnownKey>, Received), Problem> {
     let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
-    let key = presented_key::check_key(host, &parts.headers, Kind::Caller, from).await?;
+    let key = presented_key::check_key(gateway, &parts.headers, Kind::Caller, from).await?;
     body::require_json(&parts.headers)?;
     let most = most_bytes(host);
     let expected = body::expected(&parts.headers, most);
-    let (turn, mut held) = host.gateway().begin_question(&key, expected, deadline).await?;
+    let (turn, mut held) = gateway.begin_question(&key, expected, deadline).await?;
     let body = body::read(&parts.headers, incoming, most, host.limits(), deadline).await?;
     held.shrink_to(body.len());
     Ok((key, Received { body, held, turn }))
@@ -205,6 +208,6 @@ fn deadline(headers: &HeaderMap, most: Duration) -> Result<Deadline, Problem> {
     let detail = "must be a duration above zero such as 20s";
     let wrong = || Problem::invalid(vec![Detail::in_header("Countersign-Deadline", detail)]);
     read.filter(|time| !time.is_zero())
-        .map(|time| Deadline::within(time.min(most)))
+        .map(|time| Deadline::named(time.min(most)))
         .ok_or_else(wrong)
 }

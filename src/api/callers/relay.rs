@@ -48,7 +48,7 @@ async fn relay(
     let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
     // Before the body is read: strangers' bodies take no memory.
-    let key = check_key(host, &parts.headers, Kind::Caller, from).await?;
+    let key = check_key(host.gateway(), &parts.headers, Kind::Caller, from).await?;
     trace.key = Some(Arc::clone(&key));
     require_once(&parts.headers, &[ACCOUNT, AUTH])?;
     let accepted = Accepted::required(&parts.headers)?;

@@ -158,7 +158,7 @@ fn question() -> Operation {
         .takes(Parameter {
             name: "Countersign-Deadline",
             place: ParameterIn::Header,
-            about: "How long you are willing to wait, at most `limits.request_deadline`. Results that have not arrived by then are missing from the response.",
+            about: "How long you are willing to wait, at most `limits.request_deadline`. Results that have not arrived by then are missing from the response. While the gateway's database is slow, a key or an account that is not cached is looked up until then, if the gateway's share for that allows it.",
             schema: named("Duration").into(),
             example: "20s".into(),
         })

@@ -26,7 +26,8 @@ pub(crate) async fn require_key(
     next: Next,
 ) -> Response {
     let from = Client::address(&request);
-    let admin = presented_key::check_key(&host, request.headers(), Kind::Admin, from).await;
+    let gateway = host.gateway();
+    let admin = presented_key::check_key(gateway, request.headers(), Kind::Admin, from).await;
     let changes = !request.method().is_safe();
     let admin = admin.and_then(|known| {
         if changes && known.key.role == Role::Auditor {

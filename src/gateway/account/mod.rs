@@ -22,7 +22,7 @@ use crate::gateway::{Detail, Error, Gateway};
 use crate::model::account::is_screen_name;
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, AccountState, Secret, UserId};
-use crate::store::{AccountFilter, ImportEvents, NewAccount, StoredAccount};
+use crate::store::{AccountFilter, ImportEvents, NewAccount, Store, StoredAccount};
 use crate::upstream::{Profile, Verdict};
 use crate::vault::Seal;
 
@@ -246,15 +246,15 @@ impl Gateway {
         if remembers && let Some(known) = app.names.peek(&place).await {
             return Ok(Some(*known));
         }
-        let (store, app_name) = (&self.0.store, &*app.name);
-        let load = async {
+        let app_name = &*app.name;
+        let find = |store: Store| async move {
             if let Some((_, own)) = limited {
                 return Ok(store.find_user_among(app_name, name, own).await?);
             }
             let found = store.find_account_by_screen_name(app_name, name).await?;
             Ok(found.map(|stored| stored.account.user_id))
         };
-        Ok(app.names.load(&place, &self.0.feed, !remembers, load).await?.map(|user_id| *user_id))
+        Ok(self.load(&app.names, &*place, !remembers, find).await?.map(|user_id| *user_id))
     }
 
     pub(super) async fn find_account(
@@ -266,15 +266,15 @@ impl Gateway {
         if remembers && let Some(known) = app.accounts.peek(&user_id).await {
             return Ok(Some(known));
         }
-        let load = async {
-            let stored = self.0.store.find_account(&app.name, user_id).await?;
+        let find = |store: Store| async move {
+            let stored = store.find_account(&app.name, user_id).await?;
             let Some(stored) = stored else { return Ok(None) };
             let mut known = self.open_account(stored)?;
             // Boxed, since it is seldom needed and large.
             Box::pin(self.heal(&mut known)).await?;
             Ok(Some(known))
         };
-        Ok(app.accounts.load(&user_id, &self.0.feed, !remembers, load).await?)
+        Ok(self.load(&app.accounts, &user_id, !remembers, find).await?)
     }
 
     /// The app that a request about accounts names in its query.

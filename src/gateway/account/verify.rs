@@ -64,7 +64,7 @@ impl Gateway {
         let inner = Arc::downgrade(&self.0);
         async move {
             while let Some(inner) = inner.upgrade() {
-                let gateway = Gateway(inner);
+                let gateway = Gateway(inner, None);
                 if gateway.0.connect.check_every.is_zero() {
                     return;
                 }

@@ -18,7 +18,7 @@ use crate::model::Secret;
 use crate::model::key::{
     self, Key, Kind, Presented, RANDOM_LENGTH, Right, Role, Scopes, Unreadable,
 };
-use crate::store::{self, KeyFilter, StoredKey};
+use crate::store::{self, KeyFilter, Store, StoredKey};
 use crate::vault::{self, Seal, Vault};
 
 /// The longest life of a new key that expires at all.
@@ -191,11 +191,11 @@ impl Gateway {
         if let Some(known) = self.peek_key(id).await {
             return Ok(Some(known));
         }
-        let load = async {
+        let find = |store: Store| async move {
             let stored = if self.is_key_known(id) {
-                self.0.store.find_key(id).await?
+                store.find_key(id).await?
             } else {
-                self.0.store.find_doubtful_key(id).await?
+                store.find_doubtful_key(id).await?
             };
             let Some(stored) = stored else { return Ok(None) };
             self.learn_key_id(id);
@@ -205,7 +205,7 @@ impl Gateway {
                 .map_err(|unreadable| warn!(key = id, why = unreadable.why, "a key is refused"))
                 .ok())
         };
-        Ok(self.0.keys.load(id, &self.0.feed, !self.may_remember(), load).await?)
+        Ok(self.load(&self.0.keys, id, !self.may_remember(), find).await?)
     }
 
     /// Caches a key that was read outside a call; a key that does not open is dealt with when it is used.

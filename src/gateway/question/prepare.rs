@@ -23,7 +23,7 @@ use crate::gateway::question::streaming::Parts;
 use crate::gateway::question::{Limits, Question, Window};
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::{AccountRef, AccountState, UserId};
-use crate::store::AccountFilter;
+use crate::store::{AccountFilter, Store};
 
 /// The most posts in a part of an answer, if each has few numbers.
 const MOST_POSTS: usize = 250;
@@ -44,14 +44,21 @@ pub struct Received {
 /// The time by which a caller wants its answer.
 #[derive(Clone, Copy)]
 pub struct Deadline {
-    within: Duration,
+    pub(in crate::gateway) within: Duration,
     pub end: Instant,
+    /// Whether the caller has named it; otherwise, it is the longest that any request may take.
+    pub(in crate::gateway) is_named: bool,
 }
 
 impl Deadline {
     pub fn within(within: Duration) -> Deadline {
         // A timer knows its own deadline, so the clock need not be read.
-        Deadline { within, end: tokio::time::sleep(within).deadline() }
+        Deadline { within, end: tokio::time::sleep(within).deadline(), is_named: false }
+    }
+
+    /// The same, as the caller has named it.
+    pub fn named(within: Duration) -> Deadline {
+        Deadline { is_named: true, ..Deadline::within(within) }
     }
 
     /// When half of the time is over.
@@ -223,7 +230,10 @@ impl Gateway {
             if is_known { connected.push(user) } else { others.push(user) }
         }
         if !others.is_empty() {
-            connected.extend(self.0.store.find_connected(&app.name, &others).await?);
+            let (app, others) = (&*app.name, &*others);
+            let find = |store: Store| async move { Ok(store.find_connected(app, others).await?) };
+            // Boxed, since it is seldom needed and large.
+            connected.extend(Box::pin(self.read_patiently(find)).await?);
         }
         Ok(connected)
     }

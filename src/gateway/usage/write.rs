@@ -25,7 +25,7 @@ impl Gateway {
             let mut ticks: u32 = 0;
             loop {
                 let Some(inner) = inner.upgrade() else { return };
-                let gateway = Gateway(inner);
+                let gateway = Gateway(inner, None);
                 let is_due = tokio::select! {
                     _ = tick.tick() => {
                         ticks = ticks.wrapping_add(1);

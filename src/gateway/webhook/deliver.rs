@@ -69,7 +69,7 @@ impl Gateway {
             let mut is_up = true;
             'serving: while let Some(inner) = inner.upgrade() {
                 let new_events = Arc::clone(&inner.events);
-                let gateway = Gateway(inner);
+                let gateway = Gateway(inner, None);
                 while sending.len() < SENDERS {
                     // A claim abandoned half-way expires by itself, like that of a dead replica.
                     let claimed = tokio::select! {

@@ -52,6 +52,7 @@ const MAY_NAME: &[(&str, Rooms)] = &[
             ("bounded", &[]),
             ("cache", &["bounded", "changes", "error"]),
             ("replicas", &["error"]),
+            ("patience", &["bounded", "cache", "question"]),
             ("app", &["account", "bounded", "cache", "error"]),
             ("bearer", &["app", "error"]),
             ("health", &["app", "error"]),

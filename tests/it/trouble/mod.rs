@@ -10,6 +10,7 @@ mod connections;
 mod key_rows;
 mod marks;
 mod mints;
+mod patience;
 mod poolers;
 mod promotion;
 mod replicas;
