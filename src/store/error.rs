@@ -47,11 +47,15 @@ pub enum Error {
 /// The driver's errors are not kept: their `Debug` shows rows (`Key (name)=(…) already exists`), values that
 /// do not decode, and parts of a URL that does not parse.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Cause(String);
+pub struct Cause {
+    text: String,
+    /// Whether the connection to the server ended.
+    is_lost_session: bool,
+}
 
 impl Cause {
     pub(crate) fn new(text: impl Into<String>) -> Cause {
-        Cause(text.into())
+        Cause { text: text.into(), is_lost_session: false }
     }
 }
 
@@ -62,6 +66,11 @@ impl Error {
 
     pub(crate) fn settings(text: &str) -> Error {
         Error::Settings(Cause::new(text))
+    }
+
+    /// Whether the connection to the server ended. What was not committed by then was rolled back.
+    pub(crate) fn is_lost_session(&self) -> bool {
+        matches!(self, Error::Unavailable(cause) if cause.is_lost_session)
     }
 
     pub(crate) fn into_cause(self) -> Cause {
@@ -93,7 +102,7 @@ pub(crate) fn violates(error: &sqlx::Error, name: &str) -> bool {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
-        let cause = Cause::new(describe(&error));
+        let cause = Cause { text: describe(&error), is_lost_session: ends_session(&error) };
         if is_rolled_back(&error) {
             Error::RolledBack(cause)
         } else if waiting_helps(&error) {
@@ -127,6 +136,19 @@ fn is_rolled_back(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| matches!(&*code, "40001" | "40P01"))
 }
 
+/// By SQLSTATE: a server that stops or crashed, a transaction that was idle for too long, a pooler that lost its server.
+/// Refusals to connect are something else.
+fn ends_session(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default();
+            matches!(&*code, "25P03" | "57P01" | "57P02" | "57P05") || code.starts_with("08")
+        }
+        _ => false,
+    }
+}
+
 fn waiting_helps(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -143,10 +165,10 @@ fn waiting_helps(error: &sqlx::Error) -> bool {
     }
 }
 
-/// By SQLSTATE: connections, sign-in, read-only after a failover, resources, locks, shutdown and timeouts.
+/// By SQLSTATE: connections, sign-in, read-only after a failover, a transaction idle for too long, resources, locks, shutdown and timeouts.
 fn postgres_recovers(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
-    matches!(&*code, "25006" | "55P03" | "57014")
+    matches!(&*code, "25006" | "25P03" | "55P03" | "57014")
         || ["08", "28", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
 }
 
@@ -158,13 +180,13 @@ fn sqlite_recovers(error: &dyn DatabaseError) -> bool {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
 impl fmt::Debug for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -182,18 +182,19 @@ impl Store {
     }
 
     async fn rows(&self, query: Query) -> Result<Rows, Error> {
-        let once =
-            || self.unless_moved(async { self.reader(self.wait).await?.rows(query.clone()).await });
-        self.long(self.try_again(once)).await
+        self.read(|| async { self.reader(self.wait).await?.rows(query.clone()).await }).await
     }
 
     async fn first_row(&self, query: Query) -> Result<Rows, Error> {
-        let once = || {
-            self.unless_moved(async {
-                self.reader(self.wait).await?.first_row(query.clone()).await
-            })
-        };
-        self.long(self.try_again(once)).await
+        self.read(|| async { self.reader(self.wait).await?.first_row(query.clone()).await }).await
+    }
+
+    /// Runs work that only reads; again if its connection is lost or another server is in use.
+    pub(super) async fn read<T, F>(&self, work: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        self.long(self.try_again(|| self.unless_moved(work()))).await
     }
 
     async fn rows_for_call(&self, query: Query) -> Result<Rows, Error> {

@@ -1,4 +1,4 @@
-//! A way to PostgreSQL on which a test reads along, which it cuts around a commit, and which it slows down.
+//! A way to PostgreSQL on which a test reads along, which it cuts around a commit, stalls, or slows down.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,6 +20,8 @@ pub enum Lost {
     Commit,
     /// The server's answer to it.
     Answer,
+    /// The statement itself, so that no commit is ever sent.
+    Statement,
 }
 
 pub struct Relay {
@@ -32,6 +34,8 @@ struct Shared {
     statements: Mutex<Vec<String>>,
     cut: Mutex<Option<Cut>>,
     is_cut: AtomicBool,
+    stalls_at: Mutex<Option<&'static str>>,
+    is_stalled: AtomicBool,
     /// Whether everything is lost: connections end, and new ones end at once.
     severed: watch::Sender<bool>,
     /// How many milliseconds later each answer arrives.
@@ -69,7 +73,7 @@ impl Relay {
         Relay { url: here.to_url_lossy().to_string(), shared }
     }
 
-    /// Cuts the connection of the next transaction with such a statement when it commits.
+    /// Cuts the connection of the next transaction with such a statement: when it commits, or at that statement.
     pub fn cut(&self, of: &'static str, lost: Lost) {
         self.shared.order(Cut { of, lost, is_final: false });
     }
@@ -81,6 +85,16 @@ impl Relay {
 
     pub fn mend(&self) {
         self.shared.severed.send_replace(false);
+    }
+
+    /// Lets nothing through any more once such a statement arrives, and ends no connection either.
+    pub fn stall_at(&self, of: &'static str) {
+        *self.shared.stalls_at.lock().unwrap() = Some(of);
+    }
+
+    /// Whether it does.
+    pub fn is_stalled(&self) -> bool {
+        self.shared.is_stalled.load(Ordering::Acquire)
     }
 
     /// Delivers each answer that much later from now on.
@@ -105,11 +119,14 @@ impl Shared {
         *self.cut.lock().unwrap() = Some(cut);
     }
 
-    /// What is lost with the commit of a transaction of these statements.
+    /// What is lost with a statement that ends this transaction so far.
     fn lost_with(&self, transaction: &[String]) -> Option<Lost> {
         let mut cut = self.cut.lock().unwrap();
-        let has = |of: &str| transaction.iter().any(|statement| statement.contains(of));
-        let ordered = cut.take_if(|cut| has(cut.of))?;
+        let last = transaction.last()?;
+        let ordered = cut.take_if(|cut| match cut.lost {
+            Lost::Statement => last.contains(cut.of),
+            _ => last == "commit" && transaction.iter().any(|earlier| earlier.contains(cut.of)),
+        })?;
         self.is_cut.store(true, Ordering::Release);
         if ordered.is_final {
             self.severed.send_replace(true);
@@ -166,23 +183,26 @@ async fn pass_requests(
         let mut is_lost = false;
         if let Some(statement) = run {
             shared.statements.lock().unwrap().push(statement.clone());
-            if statement == "commit" {
-                match shared.lost_with(&transaction) {
-                    Some(Lost::Commit) => return None,
-                    Some(Lost::Answer) => is_lost = true,
-                    None => (),
-                }
+            if shared.stalls_at.lock().unwrap().is_some_and(|of| statement.contains(of)) {
+                shared.is_stalled.store(true, Ordering::Release);
             }
             if statement.starts_with("begin") {
                 transaction.clear();
             }
             transaction.push(statement);
+            match shared.lost_with(&transaction) {
+                Some(Lost::Commit | Lost::Statement) => return None,
+                Some(Lost::Answer) => is_lost = true,
+                None => (),
+            }
         }
         is_deaf.store(is_lost, Ordering::Release);
         let mut whole = Vec::from_iter(kind);
         whole.extend(length.to_be_bytes());
         whole.extend(message);
-        to.write_all(&whole).await.ok()?;
+        if !shared.is_stalled.load(Ordering::Acquire) {
+            to.write_all(&whole).await.ok()?;
+        }
         kind = Some(from.read_u8().await.ok()?);
     }
 }

@@ -49,7 +49,7 @@ impl Store {
         if accounts.is_empty() {
             return Ok(Vec::new());
         }
-        self.long(async {
+        self.read(|| async {
             let mut lease = self.reader(self.wait).await?;
             let query = accounts.iter().fold(newest(&lease, accounts.len()), |query, account| {
                 query.bind(&account.app).bind(account.user_id.to_string())

@@ -1,5 +1,5 @@
-//! Transactions: each is tried again where the database rolled it back, and none is reported as failed whose commit
-//! got no answer before the database was asked how it ended.
+//! Transactions: each is tried again where the database rolled it back or its connection was lost, and none is reported
+//! as failed whose commit got no answer before the database was asked how it ended.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use sqlx::{Sqlite, Transaction};
 use tokio::time::{sleep, timeout};
 
-use crate::store::database::deadline::within;
+use crate::store::database::deadline::{until, within};
 use crate::store::database::dialect::{On, Work};
 use crate::store::database::postgres::{Loan, TransactionId};
 use crate::store::database::query::Query;
@@ -18,12 +18,16 @@ use crate::store::{Error, Store};
 const MOST_ATTEMPTS: u32 = 20;
 /// How much longer the pause is after each further attempt.
 const PAUSE: Duration = Duration::from_millis(2);
+/// How many connections one piece of work may lose: it may itself be what crashes the server.
+const MOST_LOST: u32 = 5;
+/// How much longer the pause is after each further connection that was lost.
+const PAUSE_WHEN_LOST: Duration = Duration::from_millis(50);
 /// The pause before the database is asked again how a transaction ended.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Store {
-    /// Runs `body`, which begins a transaction and gives it back with a result, and commits. Within `patience`, but
-    /// for the commit.
+    /// Runs `body`, which begins a transaction and gives it back with a result, and commits. `body` is run again if what
+    /// it did is rolled back, or its connection lost before the commit. Within `patience`, but for the commit.
     pub(in crate::store) async fn write<T, F>(&self, body: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<(Work, T), Error>>,
@@ -40,8 +44,9 @@ impl Store {
     where
         F: Future<Output = Result<(Work, T), Error>>,
     {
+        let end = sleep(limit).deadline();
         self.try_again(|| async {
-            let (work, value) = within(limit, self.unless_moved(body())).await?;
+            let (work, value) = until(end, self.unless_moved(body())).await?;
             self.commit(work).await?;
             Ok(value)
         })
@@ -58,21 +63,31 @@ impl Store {
         .await
     }
 
-    /// Does work again that the database rolled back: in favour of other work, or because a connection was lost.
+    /// Does work again that the database rolled back, in favour of other work or because a connection was lost. Where the
+    /// loss of a connection leaves a commit in doubt, the work must say so with another error.
     pub(in crate::store) async fn try_again<T, F>(&self, work: impl Fn() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
     {
-        for attempt in 1..MOST_ATTEMPTS {
-            match work().await {
-                Err(Error::RolledBack(_)) => sleep(PAUSE * (attempt - 1)).await,
-                ended => return ended,
+        let (mut attempts, mut lost) = (0, 0);
+        loop {
+            let error = match work().await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            attempts += 1;
+            lost += u32::from(error.is_lost_session());
+            match error {
+                Error::RolledBack(_) if attempts < MOST_ATTEMPTS => {
+                    sleep(PAUSE * (attempts - 1)).await;
+                }
+                Error::RolledBack(cause) => return Err(Error::Unavailable(cause)),
+                error if error.is_lost_session() && lost < MOST_LOST => {
+                    sleep(PAUSE_WHEN_LOST * (lost - 1)).await;
+                }
+                error => return Err(error),
             }
         }
-        work().await.map_err(|error| match error {
-            Error::RolledBack(cause) => Error::Unavailable(cause),
-            error => error,
-        })
     }
 
     /// Commits; an error means that nothing was written, unless it is `OutcomeUnknown`.
@@ -84,7 +99,8 @@ impl Store {
     }
 
     async fn commit_loan(&self, mut loan: Loan) -> Result<(), Error> {
-        let id = within(self.patience, async { Ok(loan.transaction().await?) }).await?;
+        let identifying = self.unless_moved(async { Ok(loan.transaction().await?) });
+        let id = within(self.patience, identifying).await?;
         let Some(id) = id else { return Ok(()) };
         let committing = self.unless_moved(async { Ok(loan.commit().await) });
         let lost = match within(self.patience, committing).await {

@@ -110,7 +110,7 @@ impl Store {
     }
 
     pub async fn schema(&self) -> Result<Schema, Error> {
-        self.long(async {
+        self.read(|| async {
             let mut lease = self.reader(self.wait).await?;
             read(&mut lease).await
         })

@@ -145,9 +145,9 @@ impl Store {
             if months { (MONTH_TOTALS, MONTH_PARTS) } else { (DAY_TOTALS, DAY_PARTS) };
         let query = self.query(totals).bind(first).bind(last);
         let (totals, parts): (Vec<DayRow>, Vec<DayRow>) = self
-            .long(async {
+            .read(|| async {
                 let mut lease = self.reader(self.wait).await?;
-                let totals = lease.fetch_all(query).await?;
+                let totals = lease.fetch_all(query.clone()).await?;
                 let Some((aspect, _)) = separate else { return Ok((totals, Vec::new())) };
                 let query = lease.query(parts).bind(first).bind(last).bind(aspect.name());
                 let query = names(separate).into_iter().fold(query, Query::bind);

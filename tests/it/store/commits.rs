@@ -9,13 +9,13 @@ use crate::database::{Database, Kind, NOW, fresh, newest};
 use crate::postgres_relay::{Lost, Relay};
 use crate::store::{id, key, new_account};
 
-async fn through(relay: &Relay, database: &Database, pooler: Pooler) -> Store {
+pub async fn through(relay: &Relay, database: &Database, pooler: Pooler) -> Store {
     let url = countersign::model::Secret::from(&*relay.url);
     Store::connect(&config::Database { url, pooler, ..database.settings() }).await.unwrap()
 }
 
 /// How many entries of this action the audit log has.
-async fn count(store: &Store, action: &str) -> usize {
+pub async fn count(store: &Store, action: &str) -> usize {
     let entries = store.list_audit(&newest(100)).await.unwrap();
     entries.iter().filter(|entry| entry.action == action).count()
 }
@@ -78,24 +78,6 @@ async fn an_outcome_that_cannot_be_found_is_reported_as_unknown() {
         relay.mend();
         assert_eq!(store.find_key("abc").await.unwrap().is_some(), is_stored, "{lost:?}");
     }
-}
-
-#[tokio::test]
-async fn a_connection_lost_before_the_commit_means_that_nothing_was_stored() {
-    let database = fresh(Kind::Postgres).await;
-    let store = database.store().await;
-    // The server itself ends the session in the middle of the transaction.
-    database
-        .run(
-            "create function hang_up() returns trigger language plpgsql as
-             $$ begin perform pg_terminate_backend(pg_backend_pid()); return new; end $$;
-             create trigger hang_up before insert on audit
-             for each row execute function hang_up()",
-        )
-        .await;
-    let written = store.insert_key(&key("abc", "one"), b"verifier", "cli", NOW).await;
-    assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
-    assert!(store.find_key("abc").await.unwrap().is_none());
 }
 
 /// A server that was restarted, or promoted in place of the one that gave the transaction its number.

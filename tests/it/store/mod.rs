@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod keys;
 mod links;
+mod losses;
 mod poolers;
 mod replicas;
 mod schema;

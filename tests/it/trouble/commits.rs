@@ -37,12 +37,14 @@ async fn has_key(gateway: &TestGateway, admin: &str, name: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_key_whose_commit_got_no_answer_is_given_out() {
+async fn a_key_whose_connection_is_lost_is_given_out() {
     let database = fresh(Kind::Postgres).await;
     let relay = Relay::before(&database).await;
     let gateway = behind(&relay, &database).await;
     let admin = gateway.new_admin_key().await;
-    for (lost, name) in [(Lost::Answer, "billing"), (Lost::Commit, "reports")] {
+    for (lost, name) in
+        [(Lost::Answer, "billing"), (Lost::Commit, "reports"), (Lost::Statement, "search")]
+    {
         relay.cut("insert into key", lost);
         let answer = new_key(&gateway, &admin, name).send().await;
         assert!(relay.is_cut() && answer.status == 201, "{}", answer.text());
