@@ -165,7 +165,8 @@ fn waiting_helps(error: &sqlx::Error) -> bool {
     }
 }
 
-/// By SQLSTATE: connections, sign-in, read-only after a failover, a transaction idle for too long, resources, locks, shutdown and timeouts.
+/// By SQLSTATE: connections, sign-in, read-only after a failover, a transaction idle for too long, resources, locks,
+/// shutdown and timeouts.
 fn postgres_recovers(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
     matches!(&*code, "25006" | "25P03" | "55P03" | "57014")
