@@ -15,11 +15,18 @@ use moka::future::Cache;
 use crate::model::UserId;
 
 type Anything = Arc<dyn Any + Send + Sync>;
-type Loading<'a> = Pin<Box<dyn Future<Output = Result<Anything, Anything>> + Send + 'a>>;
+type Loading<'a> = Pin<Box<dyn Future<Output = Result<Entry, Anything>> + Send + 'a>>;
+
+/// A value, and the number that whoever loaded it gave it.
+#[derive(Clone)]
+struct Entry {
+    number: u64,
+    value: Anything,
+}
 
 /// At most so many values of type `V`, by keys of type `K`.
 pub(super) struct Bounded<K: ?Sized, V> {
-    map: Cache<Box<[u8]>, Anything>,
+    map: Cache<Box<[u8]>, Entry>,
     types: PhantomData<fn(&K) -> V>,
 }
 
@@ -44,7 +51,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Bounded<K, V> {
     }
 
     pub(super) async fn get(&self, key: &K) -> Option<Arc<V>> {
-        typed(self.map.get(key.bytes().as_ref()).await?)
+        typed(self.map.get(key.bytes().as_ref()).await?.value)
     }
 
     pub(super) fn has(&self, key: &K) -> bool {
@@ -52,7 +59,7 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Bounded<K, V> {
     }
 
     pub(super) async fn insert(&self, key: &K, value: Arc<V>) {
-        self.map.insert(key.bytes().as_ref().into(), value).await;
+        self.map.insert(key.bytes().as_ref().into(), Entry { number: 0, value }).await;
     }
 
     pub(super) async fn remove(&self, key: &K) {
@@ -69,15 +76,25 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Bounded<K, V> {
         key: &K,
         load: impl Future<Output = Result<Arc<V>, E>> + Send,
     ) -> Result<Arc<V>, Arc<E>> {
+        self.get_or_load_as(0, key, load).await.map(|(_, value)| value)
+    }
+
+    /// The same, with the number of the one who loaded it.
+    pub(super) async fn get_or_load_as<E: Send + Sync + 'static>(
+        &self,
+        number: u64,
+        key: &K,
+        load: impl Future<Output = Result<Arc<V>, E>> + Send,
+    ) -> Result<(u64, Arc<V>), Arc<E>> {
         let load: Loading<'_> = Box::pin(async {
             match load.await {
-                Ok(value) => Ok(value as Anything),
+                Ok(value) => Ok(Entry { number, value }),
                 Err(error) => Err(Arc::new(error) as Anything),
             }
         });
         let loaded = self.map.try_get_with(key.bytes().as_ref().into(), load).await;
         match loaded {
-            Ok(value) => Ok(typed(value).expect(ONE_TYPE)),
+            Ok(Entry { number, value }) => Ok((number, typed(value).expect(ONE_TYPE))),
             Err(error) => Err(Anything::clone(&error).downcast().expect(ONE_TYPE)),
         }
     }

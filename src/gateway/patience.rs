@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout_at};
 
 use crate::gateway::Gateway;
 use crate::gateway::bounded::Key;
-use crate::gateway::cache::{Cache, Found, Unread};
+use crate::gateway::cache::{Cache, Found, Loaded, Unread};
 use crate::gateway::question::prepare::Deadline;
 use crate::store::{self, Store};
 
@@ -44,20 +44,27 @@ impl Gateway {
         Box::pin(async move {
             let end = sleep(self.0.store.call_wait()).deadline();
             let end = self.1.map_or(end, |deadline| deadline.end.max(end));
+            let since = cache.changes();
             loop {
                 let is_ours = AtomicBool::new(false);
                 let look_up = async {
                     is_ours.store(true, Ordering::Relaxed);
                     self.read_patiently(&once).await
                 };
-                let mut loading = pin!(cache.load(key, &self.0.feed, anew, look_up));
+                let mut loading = pin!(cache.load(key, &self.0.feed, anew, since, look_up));
                 let found = timeout_at(end, &mut loading).await;
                 match (found, is_ours.load(Ordering::Relaxed)) {
                     // A caller who waits less has given up.
                     (Ok(Err(error)), false) if self.1.is_some() && error.is_unavailable() => (),
-                    (Ok(found), _) => return found,
+                    (Ok(Err(error)), _) => return Err(error),
+                    (Ok(Ok(Loaded::Found(found))), _) => return Ok(found),
+                    (Ok(Ok(Loaded::Outdated)), _) => (),
                     // It has limits of its own, and others may wait for it.
-                    (Err(_), true) => return loading.await,
+                    (Err(_), true) => {
+                        if let Loaded::Found(found) = loading.await? {
+                            return Ok(found);
+                        }
+                    }
                     (Err(_), false) => {
                         return Err(store::Error::unavailable("no answer in time").into());
                     }
