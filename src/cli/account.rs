@@ -11,7 +11,7 @@ use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::connect;
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::gateway::{self, AccountFilter, ImportTold, Verified};
+use crate::gateway::{self, AccountFilter, ImportEvents, Verified};
 use crate::model::{AccountRef, AccountState};
 use crate::wire;
 use crate::wire::{Account, SeenAccount, read_imports};
@@ -124,7 +124,7 @@ impl Named {
 }
 
 async fn import(deployment: &Deployment, app: Option<&str>, events: &str) -> Result<(), Failure> {
-    let told = ImportTold::from_name(events)
+    let events = ImportEvents::from_name(events)
         .ok_or_else(|| Failure::general(anyhow!("--events must be summary or each")))?;
     let mut text = zeroize::Zeroizing::new(String::new());
     std::io::stdin().read_to_string(&mut text).map_err(Failure::general)?;
@@ -135,7 +135,7 @@ async fn import(deployment: &Deployment, app: Option<&str>, events: &str) -> Res
             output::note(&format!("{stored} of {all} accounts are stored"));
         }
     };
-    let count = deployment.gateway.import_accounts(app, &imports, told, &ACTOR, on_part).await?;
+    let count = deployment.gateway.import_accounts(app, &imports, events, &ACTOR, on_part).await?;
     output::line(&format!("imported {count} {}", if count == 1 { "account" } else { "accounts" }));
     Ok(())
 }

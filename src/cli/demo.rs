@@ -24,7 +24,7 @@ use crate::cli::serve::{background_work, bind, prepare, stop_on_signals, url};
 use crate::cli::tour::{self, CONNECTED, Card};
 use crate::cli::variables;
 use crate::config::{self, Config, parse_address};
-use crate::gateway::{self, CreatedLink, Import, ImportTold, NewLink};
+use crate::gateway::{self, CreatedLink, Import, ImportEvents, NewLink};
 use crate::model::Secret;
 use crate::model::key::{Kind, Right, Role, Scopes};
 use crate::sandbox;
@@ -293,7 +293,7 @@ async fn import(deployment: &Deployment, users: &[&WorldUser]) -> Result<(), Fai
     let imports: Vec<Import> = users.iter().enumerate().map(import).collect();
     deployment
         .gateway
-        .import_accounts(Some(APP), &imports, ImportTold::default(), ACTOR, |_| ())
+        .import_accounts(Some(APP), &imports, ImportEvents::default(), ACTOR, |_| ())
         .await?;
     Ok(())
 }

@@ -94,6 +94,11 @@ impl From<gateway::Error> for Failure {
             }
             gateway::Error::VaultKeyUnavailable(_) => Failure::config(error),
             gateway::Error::StoreUnavailable(_) => Failure::unavailable(error),
+            gateway::Error::ImportStopped { ref cause, .. }
+                if matches!(**cause, gateway::Error::StoreUnavailable(_)) =>
+            {
+                Failure::unavailable(error)
+            }
             error => Failure::general(error),
         }
     }

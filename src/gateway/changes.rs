@@ -148,14 +148,14 @@ impl Gateway {
                 metrics::gauge!("countersign_accounts", "app" => app.clone(), "state" => state.name()).set(found);
             }
         }
-        self.measure_backlog().await?;
         let now = self.now();
         self.0.store.prune_changes(now - CHANGES_KEPT).await?;
         self.0.store.prune_links(now - HANDSHAKES_KEPT, now - LINKS_KEPT).await?;
         self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
         self.prune_sessions(now).await?;
         self.write_due_refusals().await?;
-        self.prune_usage().await
+        self.prune_usage().await?;
+        self.measure_backlog().await
     }
 }
 

@@ -98,7 +98,9 @@ pub enum Error {
     #[error("the database is unavailable")]
     StoreUnavailable(#[source] Source),
     /// Some parts of an import are stored.
-    #[error("the import stopped after {stored} of {of} accounts: {cause}")]
+    #[error(
+        "the import stopped after {stored} of {of} accounts; import the rest again, from line {line} on"
+    )]
     ImportStopped {
         stored: usize,
         of: usize,

@@ -37,7 +37,7 @@ pub use crate::gateway::account::known::KnownAccount;
 pub use crate::gateway::account::links::{CreatedLink, NewLink};
 pub use crate::gateway::account::pending_links::{LinkId, LinkPlace, WaitingLink};
 pub use crate::gateway::account::view::{AccountWithLastCall, FirstSteps, History};
-pub use crate::gateway::account::{Import, ImportTold, Verified, check_imports};
+pub use crate::gateway::account::{Import, ImportEvents, Verified, check_imports};
 pub use crate::gateway::app::bearer::BearerSource;
 pub use crate::gateway::app::faults::Fault;
 pub use crate::gateway::app::reconnects::Reconnect;

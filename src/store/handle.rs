@@ -123,7 +123,8 @@ impl Store {
     pub fn patient(&self, limit: Duration) -> Option<PatientStore> {
         let turn = Arc::clone(&self.patient).try_acquire_owned().ok()?;
         let answer_wait = self.answer_wait.saturating_mul(SLOWER);
-        let store = Store { call_wait: limit, answer_wait, ..self.clone() };
+        // Not all of it at once: a connection that hangs is left for another one.
+        let store = Store { call_wait: limit.min(self.wait), answer_wait, ..self.clone() };
         Some(PatientStore { store, _turn: turn })
     }
 

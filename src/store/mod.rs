@@ -26,7 +26,7 @@ mod time;
 mod usage;
 mod webhook;
 
-pub use crate::store::account::import::ImportEvents;
+pub use crate::store::account::import::PartEvents;
 pub use crate::store::account::last_call::{Failure, LastCalls};
 pub use crate::store::account::new::NewAccount;
 pub use crate::store::account::recent::RecentAccount;

@@ -37,7 +37,6 @@ pub use crate::upstream::error::{Error, SetupError};
 pub use crate::upstream::handshake::{Granted, HandshakeError};
 pub use crate::upstream::lookup::{LookUpError, MOST_LOOKED_UP};
 pub use crate::upstream::mint::MintError;
-pub use crate::upstream::receivers::TOTAL as LONGEST_SENDING;
 pub use crate::upstream::refusal::Refusal;
 pub use crate::upstream::unpacked::Unpacked;
 pub use crate::upstream::verdict::Verdict;

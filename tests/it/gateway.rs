@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::config::{self, Config, Proxies};
-use countersign::gateway::{Gateway, Import, ImportTold, NewKey};
+use countersign::gateway::{Gateway, Import, ImportEvents, NewKey};
 use countersign::model::key::Role;
 use countersign::model::{Endpoint, Secret, UserId};
 use countersign::server::{self, Life, Listener};
@@ -106,7 +106,7 @@ impl TestGateway {
     pub async fn connect(&self, names: &[&str]) {
         let imports: Vec<Import> = names.iter().map(|name| self.import_of(name)).collect();
         self.inner
-            .import_accounts(Some("demo"), &imports, ImportTold::Each, "test", |_| ())
+            .import_accounts(Some("demo"), &imports, ImportEvents::Each, "test", |_| ())
             .await
             .unwrap();
     }

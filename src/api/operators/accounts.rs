@@ -16,7 +16,7 @@ use crate::api::openapi::problems;
 use crate::api::openapi::schemas::{closed, named};
 use crate::api::openapi::shape::{page_of, shape};
 use crate::api::operators::guard::Actor;
-use crate::gateway::{self, AccountFilter, Deadline, Detail, ImportTold, read_aside};
+use crate::gateway::{self, AccountFilter, Deadline, Detail, ImportEvents, read_aside};
 use crate::model::{AccountState, UserId};
 use crate::web::body;
 use crate::web::extract::{MOST_BYTES, OfApp, Path, Query, account_ref};
@@ -87,8 +87,9 @@ pub(crate) async fn import(
     Query(query): Query<ImportQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let told = query.events.as_deref().map_or(Some(ImportTold::default()), ImportTold::from_name);
-    let told = told.ok_or_else(|| {
+    let events =
+        query.events.as_deref().map_or(Some(ImportEvents::default()), ImportEvents::from_name);
+    let events = events.ok_or_else(|| {
         Problem::invalid(vec![Detail::in_query("events must be summary or each")])
     })?;
     let types = ["application/x-ndjson", "application/jsonl", "application/json"];
@@ -107,7 +108,7 @@ pub(crate) async fn import(
         .map_err(Problem::invalid)?;
     let imported = host
         .gateway()
-        .import_accounts(query.app.as_deref(), &imports, told, &actor.0, |_| ())
+        .import_accounts(query.app.as_deref(), &imports, events, &actor.0, |_| ())
         .await?;
     Ok((StatusCode::CREATED, Json(json!({ "imported": imported }))).into_response())
 }
@@ -123,7 +124,7 @@ fn describe_import() -> Operation {
     operation(HttpMethod::Post, "/admin/v1/accounts", "import_accounts", "Import access tokens")
         .about("One JSON object per line with the strings `user_id`, `screen_name`, `access_token` and `access_token_secret`. If a line is wrong, nothing is stored. Accounts are stored 1,000 at a time; `import_stopped` says how many were. The token of an account that is already stored is replaced.")
         .takes(of_app())
-        .takes(query("events", "What webhooks are told: one `accounts.imported` with how many accounts there were (`account.connected` for a single one), or `account.connected` for each.", one_of("", ImportTold::ALL.map(ImportTold::name)).into(), "each".into()))
+        .takes(query("events", "What webhooks are told: one `accounts.imported` with how many accounts there were (`account.connected` for a single one), or `account.connected` for each.", one_of("", ImportEvents::ALL.map(ImportEvents::name)).into(), "each".into()))
         .reads(Content::text("application/x-ndjson", lines, &format!("{line}\n")).of_lines(shape::<ImportLine>()))
         .gives("201", "All accounts are stored.", closed(imported), json!({ "imported": 1 }))
         .refuses(problems::of_bodies())

@@ -22,7 +22,7 @@ use crate::gateway::{Detail, Error, Gateway};
 use crate::model::account::is_screen_name;
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, AccountState, Secret, UserId};
-use crate::store::{AccountFilter, ImportEvents, NewAccount, Store, StoredAccount};
+use crate::store::{AccountFilter, NewAccount, PartEvents, Store, StoredAccount};
 use crate::upstream::{Profile, Verdict};
 use crate::vault::Seal;
 
@@ -41,7 +41,7 @@ pub struct Import {
 
 /// What webhooks are told of an import.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum ImportTold {
+pub enum ImportEvents {
     /// One event with how many accounts there were; for a single account, that it is connected.
     #[default]
     Summary,
@@ -49,19 +49,19 @@ pub enum ImportTold {
     Each,
 }
 
-impl ImportTold {
-    pub const ALL: [ImportTold; 2] = [ImportTold::Summary, ImportTold::Each];
+impl ImportEvents {
+    pub const ALL: [ImportEvents; 2] = [ImportEvents::Summary, ImportEvents::Each];
 
     /// Its name on the command line and in a query.
     pub const fn name(self) -> &'static str {
         match self {
-            ImportTold::Summary => "summary",
-            ImportTold::Each => "each",
+            ImportEvents::Summary => "summary",
+            ImportEvents::Each => "each",
         }
     }
 
-    pub fn from_name(name: &str) -> Option<ImportTold> {
-        ImportTold::ALL.into_iter().find(|told| told.name() == name)
+    pub fn from_name(name: &str) -> Option<ImportEvents> {
+        ImportEvents::ALL.into_iter().find(|events| events.name() == name)
     }
 }
 
@@ -104,12 +104,12 @@ impl Gateway {
     }
 
     /// Stores accounts with their tokens in parts, so that nothing else has to wait for long. Problems are reported by
-    /// line, and nothing is stored then; `on_part` is told after each part how many accounts are stored so far.
+    /// line, and nothing is stored then; `on_part` is called after each part with how many accounts are stored so far.
     pub async fn import_accounts(
         &self,
         app: Option<&str>,
         imports: &[Import],
-        told: ImportTold,
+        events: ImportEvents,
         actor: &str,
         on_part: impl Fn(usize),
     ) -> Result<usize, Error> {
@@ -121,7 +121,7 @@ impl Gateway {
         let seal =
             |import: &Import| Some(self.seal_account(app, UserId::parse(&import.user_id)?, import));
         let accounts = imports.iter().filter_map(seal).collect::<Result<Vec<_>, _>>()?;
-        let is_each = told == ImportTold::Each || accounts.len() == 1;
+        let is_each = events == ImportEvents::Each || accounts.len() == 1;
         let (mut stored, mut held) = (0, Vec::new());
         for part in accounts.chunks(PART) {
             if stored > 0 {
@@ -129,9 +129,9 @@ impl Gateway {
             }
             let is_last = stored + part.len() == accounts.len();
             let events = if is_each {
-                ImportEvents::Each
+                PartEvents::Each
             } else {
-                ImportEvents::Summary { held: &held, is_last }
+                PartEvents::Summary { held: &held, is_last }
             };
             let put = self.0.store.put_accounts(part, events, actor, self.now()).await;
             held = put.map_err(|error| stopped(stored, imports, error.into()))?;
@@ -271,7 +271,7 @@ impl Gateway {
             let Some(stored) = stored else { return Ok(None) };
             let mut known = self.open_account(stored)?;
             // Boxed, since it is seldom needed and large.
-            Box::pin(self.heal(&mut known)).await?;
+            Box::pin(self.heal(&store, &mut known)).await?;
             Ok(Some(known))
         };
         Ok(self.load(&app.accounts, &user_id, !remembers, find).await?)

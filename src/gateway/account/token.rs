@@ -7,7 +7,7 @@ use crate::gateway::account::known::{ACTOR, KnownAccount, is_token_of};
 use crate::gateway::{Error, Gateway};
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountState};
-use crate::store::{self, StoredAccount};
+use crate::store::{self, Store, StoredAccount};
 use crate::upstream::Token;
 use crate::vault::{self, Seal, Vault};
 
@@ -46,6 +46,7 @@ impl Gateway {
     /// another user's stays quarantined.
     pub(in crate::gateway) async fn heal(
         &self,
+        store: &Store,
         known: &mut KnownAccount,
     ) -> Result<(), store::Error> {
         let account = &known.stored.account;
@@ -54,7 +55,7 @@ impl Gateway {
         }
         let subject = store::account_subject(&account.app, account.user_id);
         let event = Event::of_state(AccountState::Quarantined);
-        let reason = self.0.store.find_last_detail(&subject, event.name()).await?;
+        let reason = store.find_last_detail(&subject, event.name()).await?;
         if reason.is_some_and(|reason| [UNOPENED, VERIFIED_UNOPENED].contains(&&*reason)) {
             let reason = "the stored token can be opened again and is this user's";
             self.change_state(&known.stored, AccountState::Active, reason, ACTOR).await?;

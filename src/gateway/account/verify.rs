@@ -86,7 +86,7 @@ impl Gateway {
         let Some(stored) = claimed else { return Ok(false) };
         if let Some(app) = self.0.apps.get(&stored.account.app) {
             let mut known = self.open_account(stored)?;
-            self.heal(&mut known).await?;
+            self.heal(&self.0.store, &mut known).await?;
             self.check_account(app, &known).await?;
         }
         Ok(true)

@@ -205,7 +205,10 @@ impl Gateway {
                 .map_err(|unreadable| warn!(key = id, why = unreadable.why, "a key is refused"))
                 .ok())
         };
-        Ok(self.load(&self.0.keys, id, !self.may_remember(), find).await?)
+        // Patience is for keys that exist: strangers would use it up.
+        let patience = self.1.filter(|_| self.is_key_known(id));
+        let gateway = Gateway(Arc::clone(&self.0), patience);
+        Ok(gateway.load(&self.0.keys, id, !self.may_remember(), find).await?)
     }
 
     /// Caches a key that was read outside a call; a key that does not open is dealt with when it is used.

@@ -31,9 +31,10 @@ const TRIES: [Duration; 4] = [
 const REST: Duration = Duration::from_mins(30);
 /// An event older than this is given up when it fails.
 const GIVE_UP: Duration = Duration::from_hours(24);
-/// How long a claim lasts unless it is renewed; then another sender takes over from one that has died.
-const LEASE: Duration = Duration::from_secs(15);
-/// How often a claim is renewed, and how long that may take. Two renewals may fail before the claim is over.
+/// How long a claim lasts unless it is renewed; then another sender takes over, as from one that has died. Leaves room
+/// for replicas' clocks to differ.
+const LEASE: Duration = Duration::from_secs(20);
+/// How often a claim is renewed, and how long that may take. It is taken for lost when two renewals in a row fail.
 const BETWEEN_RENEWALS: Duration = Duration::from_secs(4);
 const RENEWAL: Duration = Duration::from_secs(3);
 /// How often to look for events that have become due, or that other replicas left behind.
@@ -123,10 +124,21 @@ impl Gateway {
 
     /// Makes one attempt, and abandons it once the claim is over: another sender makes the next one.
     async fn deliver(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
-        tokio::select! {
-            ended = self.attempt(claimed) => ended,
-            () = self.keep_claim(claimed) => Ok(()),
+        let outcome = tokio::select! {
+            ended = self.attempt(claimed) => ended?,
+            () = self.keep_claim(claimed) => {
+                let (event, id) = (claimed.delivery.event.name(), claimed.delivery.message_id());
+                warn!(event, id, "the claim on an event is lost; another sender has it");
+                return Ok(());
+            }
+        };
+        let Some(Outcome { receiver: Receiver::Fails { since, .. }, failure, .. }) = outcome else {
+            return Ok(());
+        };
+        if since + GIVE_UP <= self.now() {
+            self.give_up_old(&claimed.delivery.webhook_id, &failure.unwrap_or_default()).await?;
         }
+        Ok(())
     }
 
     /// Renews a claim until that cannot be done.
@@ -143,19 +155,20 @@ impl Gateway {
         }
     }
 
-    /// Makes one attempt. If it cannot even be made, nothing is recorded, and it is made once the claim has expired.
-    async fn attempt(&self, claimed: &ClaimedDelivery) -> Result<(), Error> {
+    /// Makes one attempt, and records how it ended; `None` if nothing was sent. If it cannot even be made, nothing is
+    /// recorded, and it is made once the claim has expired.
+    async fn attempt(&self, claimed: &ClaimedDelivery) -> Result<Option<Outcome>, Error> {
         let delivery = &claimed.delivery;
         match self.proof_of(delivery, claimed.sealed_proof.as_deref()) {
             Proof::Right => (),
-            Proof::Wrong => return self.put_aside(claimed).await,
-            Proof::Unknown => return self.put_off(claimed).await,
+            Proof::Wrong => return self.put_aside(claimed).await.map(|()| None),
+            Proof::Unknown => return self.put_off(claimed).await.map(|()| None),
         }
         let Some(stored) = self.0.store.find_webhook(&delivery.webhook_id).await? else {
-            return Ok(());
+            return Ok(None);
         };
         if self.require_signing_keys(&stored).is_err() {
-            return self.put_off(claimed).await;
+            return self.put_off(claimed).await.map(|()| None);
         }
         let link = self.link_for(claimed).await?;
         let is_for_receiver = stored.webhook.app.as_ref().is_none_or(|app| *app == delivery.app);
@@ -168,12 +181,7 @@ impl Gateway {
         let outcome = outcome(claimed, sent, now);
         report(&stored.webhook, delivery, &outcome);
         self.0.store.settle_delivery(claimed, &outcome, now).await?;
-        if let (Receiver::Fails { since, .. }, Some(failure)) = (outcome.receiver, &outcome.failure)
-            && since + GIVE_UP <= now
-        {
-            self.give_up_old(&stored.webhook, failure).await?;
-        }
-        Ok(())
+        Ok(Some(outcome))
     }
 
     pub(in crate::gateway) fn proof_of(&self, delivery: &Delivery, sealed: Option<&[u8]>) -> Proof {
@@ -215,12 +223,18 @@ impl Gateway {
     }
 
     /// Gives up all events older than a day, for a receiver that has failed for a day.
-    async fn give_up_old(&self, webhook: &Webhook, failure: &str) -> Result<(), Error> {
+    async fn give_up_old(&self, webhook_id: &str, failure: &str) -> Result<(), Error> {
         let before = self.now() - GIVE_UP;
-        let events = self.0.store.give_up_deliveries(&webhook.id, before, failure).await?;
+        let mut events = 0;
+        loop {
+            match self.0.store.give_up_deliveries(webhook_id, before, failure).await? {
+                0 => break,
+                more => events += more,
+            }
+        }
         if events > 0 {
-            let receiver = webhook.host();
-            warn!(receiver, events, "events were given up: their receiver has failed for a day");
+            let webhook = webhook_id;
+            warn!(webhook, events, "events were given up: their receiver has failed for a day");
             metrics::counter!("countersign_webhook_attempts_total", "outcome" => "given_up")
                 .increment(events);
         }

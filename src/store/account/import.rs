@@ -11,7 +11,7 @@ use crate::store::audit;
 use crate::store::database::changes::{self, Change};
 use crate::store::database::dialect::{On, Work};
 use crate::store::database::query::{MOST_ITEMS, Query, tuples};
-use crate::store::webhook::event::Import;
+use crate::store::webhook::event::{Import, NewEvent};
 use crate::store::{Error, Store, whole_seconds};
 
 /// The time that importing one account may take, on top of what any change may take.
@@ -20,7 +20,7 @@ const REASON: &str = "the tokens were imported";
 
 /// What webhooks are told of accounts that are imported.
 #[derive(Clone, Copy, Debug)]
-pub enum ImportEvents<'a> {
+pub enum PartEvents<'a> {
     /// One event for each account.
     Each,
     /// One for all parts of an import, held back for a while unless this is the last one.
@@ -37,7 +37,7 @@ impl Store {
     pub async fn put_accounts(
         &self,
         accounts: &[NewAccount],
-        events: ImportEvents<'_>,
+        events: PartEvents<'_>,
         actor: &str,
         now: OffsetDateTime,
     ) -> Result<Vec<i64>, Error> {
@@ -54,12 +54,12 @@ impl Store {
                 put(&mut work, of_app, now).await?;
                 audit_all(&mut work, of_app, actor, now).await?;
                 match events {
-                    ImportEvents::Each => {
-                        for account in of_app {
-                            self.insert_connected_event(&mut work, account, REASON, now).await?;
-                        }
+                    PartEvents::Each => {
+                        let events: Vec<NewEvent<'_>> =
+                            of_app.iter().map(|new| NewEvent::of_token(new, REASON)).collect();
+                        self.insert_events(&mut work, &events, now).await?;
                     }
-                    ImportEvents::Summary { held, is_last } => {
+                    PartEvents::Summary { held, is_last } => {
                         let added = (of_app.len() as u64).saturating_sub(replaced);
                         let part = Import { app: &first.app, added, replaced, reason: REASON };
                         let so_far = self.add_to_summary(&mut work, &part, held, is_last, now);

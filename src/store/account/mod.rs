@@ -148,7 +148,7 @@ impl Store {
             audit::record(&mut work, &line, now).await?;
             let about = Subject::Account { user_id: *user_id, screen_name: screen_name.clone() };
             let event = NewEvent { event, app, subject: about, reason };
-            self.insert_event(&mut work, &event, now).await?;
+            self.insert_event(&mut work, event, now).await?;
             changes::record(&mut work, &[changed(app, *user_id)], now).await?;
             Ok((work, true))
         })
@@ -241,7 +241,7 @@ impl Store {
             let (event, reason) = (Event::Removed, "the account was removed here");
             let about = Subject::Account { user_id, screen_name: name };
             let event = NewEvent { event, app, subject: about, reason };
-            self.insert_event(&mut work, &event, now).await?;
+            self.insert_event(&mut work, event, now).await?;
             changes::record(&mut work, &[changed(app, user_id)], now).await?;
             Ok((work, true))
         })

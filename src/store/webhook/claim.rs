@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::store::database::dialect::Work;
+use crate::store::database::query::tuples;
 use crate::store::webhook::delivery::{
     ClaimedDelivery, Row, StoredDelivery, UNREADABLE, delivery_columns,
 };
@@ -16,6 +18,8 @@ const SKEW: Duration = Duration::from_mins(5);
 const LONGEST_REST: Duration = Duration::from_hours(1);
 /// How many events of a webhook are sent at a time, by all replicas together; to one that fails, one at a time.
 const MOST_AT_ONCE: i64 = 8;
+/// How many due deliveries a claim looks at.
+const MOST_LOOKED_AT: i64 = 100;
 
 /// The deliveries of a webhook that are being sent.
 macro_rules! count_sending {
@@ -28,24 +32,40 @@ macro_rules! count_sending {
     };
 }
 
-/// `select` for the numbers of deliveries that may be sent, each the first one of its account. The condition on
-/// `head` is followed by what only this query wants.
-macro_rules! heads {
-    ($from:literal, $order:literal) => {
+/// `select` for due deliveries of accounts that none is being sent of, each beside the first one that waits.
+macro_rules! due {
+    ($only:literal) => {
         concat!(
-            "select head.delivery_id from ",
-            $from,
-            " head.webhook_id = $1 and head.attempt_at <= $2 and not exists (
-                 select 1 from delivery as other
-                 where other.webhook_id = head.webhook_id and other.app = head.app
-                     and other.user_id = head.user_id and other.attempt_at is not null
-                     and other.delivery_id <> head.delivery_id
-                     and (other.delivery_id < head.delivery_id or other.leased_until > $2)
-             ) order by ",
-            $order,
-            " limit $3"
+            "select due.delivery_id, first.delivery_id as first_id,
+                 first.attempt_at as first_at
+             from delivery as due join delivery as first on first.delivery_id = (
+                 select min(other.delivery_id) from delivery as other
+                 where other.webhook_id = due.webhook_id and other.app = due.app
+                     and other.user_id = due.user_id and other.attempt_at is not null)
+             where due.webhook_id = $1 and due.attempt_at is not null and due.attempt_at <= $2
+                 and not exists (select 1 from delivery as other
+                     where other.webhook_id = due.webhook_id and other.app = due.app
+                         and other.user_id = due.user_id and other.attempt_at is not null
+                         and other.leased_until > $2)",
+            $only,
+            " order by due.attempt_at, due.delivery_id limit $3"
         )
     };
+}
+
+/// A due delivery, and the first one of its account that waits for the same webhook: itself, or one before.
+#[derive(FromRow)]
+struct Due {
+    delivery_id: i64,
+    first_id: i64,
+    first_at: OffsetDateTime,
+}
+
+/// What a look at a webhook's due deliveries gave.
+enum Claim {
+    Done(Vec<ClaimedDelivery>),
+    /// None that was looked at could be sent, and none of them will be looked at again soon: there may be others.
+    AllPostponed,
 }
 
 impl Store {
@@ -58,13 +78,22 @@ impl Store {
         now: OffsetDateTime,
         until: OffsetDateTime,
     ) -> Result<Vec<ClaimedDelivery>, Error> {
+        let mut failed = None;
         for webhook_id in self.list_claimable_webhooks(now, until).await? {
-            let claimed = self.claim(&webhook_id, most, now, until).await?;
-            if !claimed.is_empty() {
-                return Ok(claimed);
+            loop {
+                match self.claim(&webhook_id, most, now, until).await {
+                    Ok(Claim::Done(claimed)) if claimed.is_empty() => break,
+                    Ok(Claim::Done(claimed)) => return Ok(claimed),
+                    Ok(Claim::AllPostponed) => (),
+                    // What one webhook runs into is in no other's way.
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
             }
         }
-        Ok(Vec::new())
+        failed.map_or(Ok(Vec::new()), Err)
     }
 
     /// Keeps a claim until `until`; false when it is over, since somebody else has taken the delivery or removed it.
@@ -116,15 +145,22 @@ impl Store {
         most: usize,
         now: OffsetDateTime,
         until: OffsetDateTime,
-    ) -> Result<Vec<ClaimedDelivery>, Error> {
+    ) -> Result<Claim, Error> {
         // Locks the webhook, so that of many replicas one claims at a time.
-        let lock =
-            "update webhook set leased_until = $2 where webhook_id = $1 returning failing_since";
+        let lock = "update webhook set leased_until = $2 where webhook_id = $1
+             returning failing_since, paused_until";
         self.write(|| async {
             let mut work = self.begin().await?;
             let query = work.query(lock).bind(webhook_id).bind(whole_seconds(now));
-            let webhook: Option<(Option<OffsetDateTime>,)> = work.fetch_optional(query).await?;
-            let Some((failing_since,)) = webhook else { return Ok((work, Vec::new())) };
+            let webhook: Option<(Option<OffsetDateTime>, Option<OffsetDateTime>)> =
+                work.fetch_optional(query).await?;
+            let Some((failing_since, paused_until)) = webhook else {
+                return Ok((work, Claim::Done(Vec::new())));
+            };
+            // A rest that began since it was listed.
+            if paused_until.is_some_and(|until| now < until && until <= now + LONGEST_REST) {
+                return Ok((work, Claim::Done(Vec::new())));
+            }
             let query = work
                 .query(count_sending!("$3"))
                 .bind(whole_seconds(now))
@@ -133,52 +169,65 @@ impl Store {
             let (sending,): (i64,) = work.fetch_one(query).await?;
             let at_once = if failing_since.is_some() { 1 } else { MOST_AT_ONCE };
             let room = usize::try_from(at_once - sending).unwrap_or_default().min(most);
-            let mut claimed = Vec::with_capacity(room);
-            for number in find_due(&mut work, webhook_id, room, now).await? {
-                claimed.extend(begin_attempt(&mut work, number, failing_since, now, until).await?);
+            let (numbers, postponed) = find_due(&mut work, webhook_id, room, now).await?;
+            let mut claimed = Vec::with_capacity(numbers.len());
+            for number in &numbers {
+                claimed.extend(begin_attempt(&mut work, *number, failing_since, now, until).await?);
             }
-            Ok((work, claimed))
+            if claimed.is_empty() && (postponed || !numbers.is_empty()) {
+                return Ok((work, Claim::AllPostponed));
+            }
+            Ok((work, Claim::Done(claimed)))
         })
         .await
     }
 }
 
-/// The numbers of the deliveries to send next, at most `room`.
+/// The numbers of the deliveries to send next, at most `room`. Those that wait for an earlier one of their account are
+/// postponed until that is due, so that however many there are, none of them is looked at again before; the second value
+/// says whether there were any.
 async fn find_due(
     work: &mut Work,
     webhook_id: &str,
     room: usize,
     now: OffsetDateTime,
-) -> Result<Vec<i64>, Error> {
-    // The condition on `ending` is that of its index.
-    let of_endings = heads!(
-        "delivery as ending join delivery as head
-             on head.webhook_id = ending.webhook_id and head.app = ending.app
-             and head.user_id = ending.user_id
-         where ending.webhook_id = $1 and ending.attempt_at is not null
-             and ending.event in ('account.revoked', 'account.blocked', 'account.quarantined', 'account.removed')
-             and ending.attempt_at <= $2 and",
-        "ending.attempt_at, ending.delivery_id"
+) -> Result<(Vec<i64>, bool), Error> {
+    let of_endings = due!(
+        " and due.event in ('account.revoked', 'account.blocked', 'account.quarantined', 'account.removed')"
     );
-    let of_any = heads!("delivery as head where", "head.attempt_at, head.delivery_id");
-    let mut numbers = Vec::new();
-    for sql in [of_endings, of_any] {
+    let (mut numbers, mut postponed) = (Vec::new(), false);
+    for sql in [of_endings, due!("")] {
         if numbers.len() >= room {
             break;
         }
-        let query = work
-            .query(sql)
-            .bind(webhook_id)
-            .bind(whole_seconds(now))
-            .bind(i64::try_from(room).unwrap_or(i64::MAX));
-        let rows: Vec<(i64,)> = work.fetch_all(query).await?;
-        for (number,) in rows {
-            if !numbers.contains(&number) && numbers.len() < room {
-                numbers.push(number);
+        let query = work.query(sql).bind(webhook_id).bind(whole_seconds(now)).bind(MOST_LOOKED_AT);
+        let found: Vec<Due> = work.fetch_all(query).await?;
+        for due in found.iter().filter(|due| due.first_at <= now) {
+            if !numbers.contains(&due.first_id) && numbers.len() < room {
+                numbers.push(due.first_id);
             }
         }
+        let blocked: Vec<&Due> = found.iter().filter(|due| due.first_at > now).collect();
+        postponed |= !blocked.is_empty();
+        postpone(work, &blocked).await?;
     }
-    Ok(numbers)
+    Ok((numbers, postponed))
+}
+
+async fn postpone(work: &mut Work, blocked: &[&Due]) -> Result<(), Error> {
+    if blocked.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "update delivery set attempt_at = later.column2
+         from (values {}) as later where delivery_id = later.column1",
+        tuples(1, 2, blocked.len())
+    );
+    let query = work.query_of_many(sql);
+    let query = blocked
+        .iter()
+        .fold(query, |query, due| query.bind(due.delivery_id).bind(whole_seconds(due.first_at)));
+    work.execute(query).await.map(drop)
 }
 
 /// Records an attempt. `None` for a delivery that this program cannot read, such as an event of a later version, which

@@ -155,7 +155,7 @@ impl Store {
         }
     }
 
-    /// Gives up deliveries that have waited for a webhook since before `older_than`; returns how many.
+    /// Gives up a batch of deliveries that have waited for a webhook since before `older_than`; returns how many.
     pub async fn give_up_deliveries(
         &self,
         webhook_id: &str,
@@ -163,7 +163,11 @@ impl Store {
         failure: &str,
     ) -> Result<u64, Error> {
         let sql = "update delivery set attempt_at = null, failure = $3, sealed_link = null
-             where webhook_id = $1 and attempt_at is not null and occurred_at <= $2";
+             where delivery_id in (
+                 select delivery_id from delivery
+                 where webhook_id = $1 and attempt_at is not null and occurred_at <= $2
+                 order by delivery_id limit 1000
+             )";
         let query = self.query(sql).bind(webhook_id).bind(whole_seconds(older_than)).bind(failure);
         self.execute(query).await
     }

@@ -1,5 +1,6 @@
 //! Events, written in the same transactions as the changes they report.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::model::webhook::{Delivery, Event, Subject};
 use crate::store::database::dialect::Work;
+use crate::store::database::query::{MOST_ITEMS, tuples};
 use crate::store::webhook::delivery::{Row, StoredDelivery, delivery_columns};
 use crate::store::webhook::prover::Prove;
 use crate::store::{Error, NewAccount, Store, whole_seconds};
@@ -41,13 +43,10 @@ impl Store {
     pub(crate) async fn insert_event(
         &self,
         work: &mut Work,
-        event: &NewEvent<'_>,
+        event: NewEvent<'_>,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        for webhook_id in list_receivers(work, event.app).await? {
-            self.insert_delivery(work, event, webhook_id, now, now).await?;
-        }
-        Ok(())
+        self.insert_events(work, &[event], now).await
     }
 
     /// Writes the event of an account that got a token.
@@ -58,10 +57,19 @@ impl Store {
         reason: &str,
         now: OffsetDateTime,
     ) -> Result<(), Error> {
-        let NewAccount { app, user_id, screen_name, .. } = new;
-        let subject = Subject::Account { user_id: *user_id, screen_name: screen_name.clone() };
-        let event = NewEvent { event: Event::Connected, app, subject, reason };
-        self.insert_event(work, &event, now).await
+        self.insert_event(work, NewEvent::of_token(new, reason), now).await
+    }
+
+    /// Writes events of one app, each of another account.
+    pub(crate) async fn insert_events(
+        &self,
+        work: &mut Work,
+        events: &[NewEvent<'_>],
+        now: OffsetDateTime,
+    ) -> Result<(), Error> {
+        let Some(first) = events.first() else { return Ok(()) };
+        let receivers = list_receivers(work, first.app).await?;
+        self.insert_deliveries(work, events, &receivers, now, now).await.map(drop)
     }
 
     /// Adds a part of an import to the events of the parts before, and writes one for each webhook that has none, or
@@ -94,65 +102,83 @@ impl Store {
             let Some(Ok(delivery)) = row.map(|row| StoredDelivery::from(row).delivery) else {
                 continue;
             };
-            self.prove(work, &delivery).await?;
+            self.prove(work, std::slice::from_ref(&delivery)).await?;
             numbers.push(*number);
             extended.push(delivery.webhook_id);
         }
         let Import { app, added, replaced, reason } = *part;
         let subject = Subject::Import { added, replaced };
         let event = NewEvent { event: Event::Imported, app, subject, reason };
-        for webhook_id in list_receivers(work, app).await? {
-            if !extended.contains(&webhook_id) {
-                numbers.push(self.insert_delivery(work, &event, webhook_id, due, now).await?);
+        let mut receivers = list_receivers(work, app).await?;
+        receivers.retain(|webhook_id| !extended.contains(webhook_id));
+        numbers.extend(self.insert_deliveries(work, &[event], &receivers, due, now).await?);
+        Ok(numbers)
+    }
+
+    /// Writes each event for each of the webhooks; returns their numbers.
+    async fn insert_deliveries(
+        &self,
+        work: &mut Work,
+        events: &[NewEvent<'_>],
+        receivers: &[String],
+        due: OffsetDateTime,
+        now: OffsetDateTime,
+    ) -> Result<Vec<i64>, Error> {
+        let mut numbers = Vec::new();
+        for webhook_id in receivers {
+            for events in events.chunks(MOST_ITEMS) {
+                let sql = format!(
+                    "insert into delivery (webhook_id, event, app, user_id, screen_name, added,
+                         replaced, reason, occurred_at, attempt_at)
+                     values {}
+                     returning delivery_id, user_id",
+                    tuples(1, 10, events.len())
+                );
+                let query = work.query_of_many(sql);
+                let query = events.iter().fold(query, |query, event| {
+                    let (user_id, screen_name, added, replaced) = event.columns();
+                    query
+                        .bind(webhook_id)
+                        .bind(event.event.name())
+                        .bind(event.app)
+                        .bind(user_id)
+                        .bind(screen_name)
+                        .bind(added)
+                        .bind(replaced)
+                        .bind(event.reason)
+                        .bind(whole_seconds(now))
+                        .bind(whole_seconds(due))
+                });
+                let rows: Vec<(i64, String)> = work.fetch_all(query).await?;
+                let by_user: BTreeMap<String, &NewEvent<'_>> =
+                    events.iter().map(|event| (event.columns().0, event)).collect();
+                let delivery = |(number, user_id): &(i64, String)| {
+                    Some(by_user.get(user_id)?.delivery(*number, webhook_id.clone(), now))
+                };
+                let written: Vec<Delivery> = rows.iter().filter_map(delivery).collect();
+                self.prove(work, &written).await?;
+                numbers.extend(rows.into_iter().map(|(number, _)| number));
             }
         }
         Ok(numbers)
     }
 
-    /// Writes an event for one webhook; returns its number.
-    async fn insert_delivery(
-        &self,
-        work: &mut Work,
-        event: &NewEvent<'_>,
-        webhook_id: String,
-        due: OffsetDateTime,
-        now: OffsetDateTime,
-    ) -> Result<i64, Error> {
-        let sql =
-            "insert into delivery (webhook_id, event, app, user_id, screen_name, added, replaced,
-                 reason, occurred_at, attempt_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-             returning delivery_id";
-        let (user_id, screen_name, added, replaced) = match &event.subject {
-            Subject::Account { user_id, screen_name } => {
-                (user_id.to_string(), &**screen_name, None, None)
-            }
-            Subject::Import { added, replaced } => {
-                (String::new(), "", Some(*added), Some(*replaced))
-            }
-        };
-        let query = work
-            .query(sql)
-            .bind(&webhook_id)
-            .bind(event.event.name())
-            .bind(event.app)
-            .bind(user_id)
-            .bind(screen_name)
-            .bind(added.map(stored_count))
-            .bind(replaced.map(stored_count))
-            .bind(event.reason)
-            .bind(whole_seconds(now))
-            .bind(whole_seconds(due));
-        let (number,): (i64,) = work.fetch_one(query).await?;
-        self.prove(work, &event.delivery(number, webhook_id, now)).await?;
-        Ok(number)
-    }
-
-    async fn prove(&self, work: &mut Work, delivery: &Delivery) -> Result<(), Error> {
-        let sql = "update delivery set sealed_proof = $2 where delivery_id = $1";
+    async fn prove(&self, work: &mut Work, deliveries: &[Delivery]) -> Result<(), Error> {
         let Some(prover) = self.prover.load_full() else { return Ok(()) };
-        let proof = prover(delivery).ok_or(Error::NotProven)?;
-        work.execute(work.query(sql).bind(delivery.number).bind(proof)).await.map(drop)
+        for deliveries in deliveries.chunks(MOST_ITEMS) {
+            let sql = format!(
+                "update delivery set sealed_proof = proof.column2
+                 from (values {}) as proof where delivery_id = proof.column1",
+                tuples(1, 2, deliveries.len())
+            );
+            let mut query = work.query_of_many(sql);
+            for delivery in deliveries {
+                let proof = prover(delivery).ok_or(Error::NotProven)?;
+                query = query.bind(delivery.number).bind(proof);
+            }
+            work.execute(query).await?;
+        }
+        Ok(())
     }
 }
 
@@ -167,7 +193,26 @@ fn stored_count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-impl NewEvent<'_> {
+impl<'a> NewEvent<'a> {
+    /// Of an account that got a token.
+    pub(crate) fn of_token(new: &'a NewAccount, reason: &'a str) -> NewEvent<'a> {
+        let NewAccount { app, user_id, screen_name, .. } = new;
+        let subject = Subject::Account { user_id: *user_id, screen_name: screen_name.clone() };
+        NewEvent { event: Event::Connected, app, subject, reason }
+    }
+
+    /// User id, screen name, and how many accounts were added and replaced, as stored.
+    fn columns(&self) -> (String, &str, Option<i64>, Option<i64>) {
+        match &self.subject {
+            Subject::Account { user_id, screen_name } => {
+                (user_id.to_string(), screen_name, None, None)
+            }
+            Subject::Import { added, replaced } => {
+                (String::new(), "", Some(stored_count(*added)), Some(stored_count(*replaced)))
+            }
+        }
+    }
+
     /// The delivery as stored in the database.
     fn delivery(&self, number: i64, webhook_id: String, now: OffsetDateTime) -> Delivery {
         Delivery {

@@ -99,14 +99,17 @@ impl Store {
 
     /// The backlog of each webhook that has one, ordered by id.
     pub async fn list_backlogs(&self) -> Result<Vec<(String, Backlog)>, Error> {
-        let sql = "select webhook_id, waiting, since,
-                 (select failure from delivery as tried
-                  where tried.webhook_id = backlog.webhook_id and delivery_id >= first
-                      and attempt_at is not null and failure is not null
-                  order by delivery_id limit 1) as failure
-             from (select webhook_id, count(*) as waiting, min(occurred_at) as since,
-                       min(delivery_id) as first
+        // Deliveries are numbered in the order of their events. Only the first thousand are searched for a failure.
+        let sql = "select webhook_id, waiting,
+                 (select occurred_at from delivery where delivery_id = first) as since,
+                 (select failure from (
+                      select delivery_id, failure from delivery
+                      where delivery.webhook_id = backlog.webhook_id and attempt_at is not null
+                      order by delivery_id limit 1000) as early
+                  where failure is not null order by delivery_id limit 1) as failure
+             from (select webhook_id, count(*) as waiting, min(delivery_id) as first
                    from delivery where attempt_at is not null group by webhook_id) as backlog
+             where webhook_id in (select webhook_id from webhook)
              order by webhook_id";
         let rows: Vec<BacklogRow> = self.fetch_all(self.query(sql)).await?;
         Ok(rows.into_iter().map(|row| (row.webhook_id, row.backlog)).collect())

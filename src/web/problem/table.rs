@@ -46,9 +46,7 @@ impl From<Error> for Problem {
             Error::OutcomeUnknown(_) => {
                 format!("{text}; look whether it did before you try again")
             }
-            Error::ImportStopped { line, .. } => {
-                format!("{text}; import the rest again, from line {line} on")
-            }
+            Error::ImportStopped { cause, .. } => format!("{text}: {cause}"),
             Error::AppCredentialsRejected { .. } => {
                 format!("{text}; an operator has to check them with `countersign check`")
             }

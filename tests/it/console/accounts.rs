@@ -1,6 +1,6 @@
 //! The accounts' pages: the list and its filters, one account's history, and the actions on it.
 
-use countersign::gateway::{Import, ImportTold};
+use countersign::gateway::{Import, ImportEvents};
 use countersign::model::{App, Endpoint, Secret};
 use serde_json::json;
 
@@ -27,7 +27,7 @@ async fn bring(gateway: &TestGateway, number: u64, screen_name: &str) {
     };
     gateway
         .inner
-        .import_accounts(Some("demo"), &[import], ImportTold::Each, "test", |_| ())
+        .import_accounts(Some("demo"), &[import], ImportEvents::Each, "test", |_| ())
         .await
         .unwrap();
 }
@@ -248,7 +248,7 @@ async fn an_account_of_an_app_that_is_gone_is_looked_at_and_removed(database: Da
             .import_accounts(
                 Some("gone"),
                 &[before.import_of(name)],
-                ImportTold::Each,
+                ImportEvents::Each,
                 "test",
                 |_| (),
             )

@@ -143,6 +143,20 @@ async fn a_large_import_tells_of_its_parts(database: Database) {
     let done = deployment.run_with(&["account", "import"], &lines.join("\n")).await;
     let told = (0, "imported 1001 accounts\n", "1000 of 1001 accounts are stored\n");
     assert_eq!((done.code, &*done.out, &*done.err), told);
+
+    let refuse = match database.kind {
+        Kind::Postgres => "alter table account add constraint refused check (screen_name <> 'x')",
+        Kind::Sqlite => {
+            "create trigger refuse before insert on account when new.screen_name = 'x'
+             begin select raise(abort, 'refused'); end"
+        }
+    };
+    database.run(refuse).await;
+    let lines = lines.join("\n").replace("\"user1001\"", "\"x\"");
+    let done = deployment.run_with(&["account", "import"], &lines).await;
+    let told = "countersign: the import stopped after 1000 of 1001 accounts; import the rest again, \
+                from line 1001 on: ";
+    assert!(done.code == 1 && done.err.contains(told), "{done:?}");
 }
 
 async fn revoke_by_name_and_by_secret(deployment: &Deployment, admin: &str) {

@@ -1,6 +1,6 @@
 //! Whose token signs: how an account is named, and that other keys' accounts look like no accounts.
 
-use countersign::gateway::{Import, ImportTold};
+use countersign::gateway::{Import, ImportEvents};
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ async fn a_foreign_account_answers_like_one_that_does_not_exist_to_the_last_byte
     let import = Import { ..gateway.import_of("suspended_sam") };
     gateway
         .inner
-        .import_accounts(Some("other"), &[import], ImportTold::Each, "test", |_| ())
+        .import_accounts(Some("other"), &[import], ImportEvents::Each, "test", |_| ())
         .await
         .unwrap();
     let narrow = gateway.new_key(|key| key.scopes.accounts = Some(vec![gateway.id("alice")])).await;
@@ -99,7 +99,7 @@ async fn a_name_that_was_found_for_a_limited_key_is_remembered_and_forgotten(dat
     let renamed = Import { screen_name: "bob".to_owned(), ..gateway.import_of("alice") };
     gateway
         .inner
-        .import_accounts(Some("demo"), &[renamed], ImportTold::Each, "test", |_| ())
+        .import_accounts(Some("demo"), &[renamed], ImportEvents::Each, "test", |_| ())
         .await
         .unwrap();
     ask(&gateway, &narrow, "@alice").send().await.is_own(404, "account_not_found");

@@ -1,6 +1,6 @@
 //! What a key may do: every kind of scope, every way to name an account, every endpoint.
 
-use countersign::gateway::ImportTold;
+use countersign::gateway::ImportEvents;
 use countersign::model::Endpoint;
 use countersign::model::key::Scopes;
 
@@ -75,7 +75,7 @@ pub(super) async fn with_two_apps(database: &crate::database::Database) -> TestG
     import.access_token_secret = (&*alice.other_access_token_secret).into();
     gateway
         .inner
-        .import_accounts(Some("other"), &[import], ImportTold::Each, "test", |_| ())
+        .import_accounts(Some("other"), &[import], ImportEvents::Each, "test", |_| ())
         .await
         .unwrap();
     gateway

@@ -1,7 +1,7 @@
 //! Accounts: importing, finding, paging, states, rotation.
 
 use countersign::model::AccountState;
-use countersign::store::{AccountFilter, Change, Error, ImportEvents, StoredAccount};
+use countersign::store::{AccountFilter, Change, Error, PartEvents, StoredAccount};
 use time::Duration;
 
 use crate::database::{Database, NOW, newest, on_both};
@@ -10,7 +10,7 @@ use crate::store::{id, new_account};
 async fn what_is_put_is_found(database: Database) {
     let store = database.store().await;
     let later = NOW + Duration::nanoseconds(123_456_789);
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", later).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", later).await.unwrap();
 
     let found = store.find_account("main", id(7)).await.unwrap().unwrap();
     assert_eq!(found.account.screen_name, "User_7");
@@ -26,7 +26,7 @@ async fn the_largest_user_id_fits(database: Database) {
     let store = database.store().await;
     let largest = 9_999_999_999_999_999_999;
     store
-        .put_accounts(&[new_account("main", largest)], ImportEvents::Each, "cli", NOW)
+        .put_accounts(&[new_account("main", largest)], PartEvents::Each, "cli", NOW)
         .await
         .unwrap();
     assert!(store.find_account("main", id(largest)).await.unwrap().is_some());
@@ -40,7 +40,7 @@ async fn an_import_is_all_or_nothing(database: Database) {
     if store.kind() == "sqlite" {
         refuse_inserts_of("2", &database).await;
     }
-    let refused = store.put_accounts(&accounts, ImportEvents::Each, "cli", NOW).await;
+    let refused = store.put_accounts(&accounts, PartEvents::Each, "cli", NOW).await;
     assert!(matches!(refused, Err(Error::Query(_))), "{refused:?}");
 
     assert!(store.find_account("main", id(1)).await.unwrap().is_none());
@@ -50,7 +50,7 @@ async fn an_import_is_all_or_nothing(database: Database) {
 
 async fn connecting_again_replaces_the_token_and_keeps_the_first_time(database: Database) {
     let store = database.store().await;
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
     let (hour, two) = (NOW + Duration::hours(1), NOW + Duration::hours(2));
     let revoked = AccountState::Revoked;
     let first = store.find_account("main", id(7)).await.unwrap().unwrap();
@@ -59,7 +59,7 @@ async fn connecting_again_replaces_the_token_and_keeps_the_first_time(database: 
     let mut again = new_account("main", 7);
     again.screen_name = "Renamed".into();
     again.sealed_token = b"new token".to_vec();
-    store.put_accounts(&[again], ImportEvents::Each, "cli", two).await.unwrap();
+    store.put_accounts(&[again], PartEvents::Each, "cli", two).await.unwrap();
 
     let found = store.find_account("main", id(7)).await.unwrap().unwrap();
     assert_eq!(found.account.screen_name, "Renamed");
@@ -74,9 +74,9 @@ async fn a_screen_name_is_found_in_lower_case_and_the_last_to_connect_has_it(dat
     let mut second = new_account("main", 3);
     first.screen_name = "Alice_X".into();
     second.screen_name = "aLiCe_x".into();
-    store.put_accounts(&[first], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[first], PartEvents::Each, "cli", NOW).await.unwrap();
     store
-        .put_accounts(&[second], ImportEvents::Each, "cli", NOW + Duration::seconds(1))
+        .put_accounts(&[second], PartEvents::Each, "cli", NOW + Duration::seconds(1))
         .await
         .unwrap();
 
@@ -90,7 +90,7 @@ async fn pages_follow_each_other_without_gap_or_overlap(database: Database) {
     let store = database.store().await;
     let of_app = |app| (95..105).map(move |number| new_account(app, number));
     let accounts: Vec<_> = ["b-side", "a_side", "b_side"].into_iter().flat_map(of_app).collect();
-    store.put_accounts(&accounts, ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&accounts, PartEvents::Each, "cli", NOW).await.unwrap();
 
     let mut expected: Vec<_> =
         accounts.iter().map(|account| (account.app.clone(), account.user_id.to_string())).collect();
@@ -112,7 +112,7 @@ async fn pages_follow_each_other_without_gap_or_overlap(database: Database) {
 async fn lists_and_counts_keep_to_the_filter(database: Database) {
     let store = database.store().await;
     let accounts = [new_account("a", 1), new_account("a", 2), new_account("b", 1)];
-    store.put_accounts(&accounts, ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&accounts, PartEvents::Each, "cli", NOW).await.unwrap();
     let blocked = AccountState::Blocked;
     let second = store.find_account("a", id(2)).await.unwrap().unwrap();
     store.update_account_state(&second, blocked, "locked", "gateway", NOW).await.unwrap();
@@ -138,7 +138,7 @@ async fn lists_and_counts_keep_to_the_filter(database: Database) {
 
 async fn a_state_changes_once_and_says_why(database: Database) {
     let store = database.store().await;
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
     let latest = store.latest_change().await.unwrap();
     let revoke = async |stored: &StoredAccount| {
         let revoked = AccountState::Revoked;
@@ -166,7 +166,7 @@ async fn a_state_changes_once_and_says_why(database: Database) {
 
 async fn tokens_are_resealed_only_over_what_was_read(database: Database) {
     let store = database.store().await;
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
     let mut stored = store.find_account("main", id(7)).await.unwrap().unwrap();
     let previous = std::mem::replace(&mut stored.sealed_token, b"resealed".to_vec());
     assert!(store.update_account_tokens(&stored, &previous).await.unwrap());
@@ -176,7 +176,7 @@ async fn tokens_are_resealed_only_over_what_was_read(database: Database) {
 
 async fn a_removed_account_is_gone(database: Database) {
     let store = database.store().await;
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
     assert!(store.remove_account("main", id(7), "key:abc", NOW).await.unwrap());
     assert!(!store.remove_account("main", id(7), "key:abc", NOW).await.unwrap());
     assert!(store.find_account("main", id(7)).await.unwrap().is_none());
@@ -189,8 +189,8 @@ async fn two_imports_in_opposite_orders_both_succeed(database: Database) {
     let one: Vec<_> = (1..=100).map(|number| new_account("main", number)).collect();
     let other: Vec<_> = one.iter().rev().cloned().collect();
     let (first, second) = tokio::join!(
-        store.put_accounts(&one, ImportEvents::Each, "cli", NOW),
-        store.put_accounts(&other, ImportEvents::Each, "cli", NOW),
+        store.put_accounts(&one, PartEvents::Each, "cli", NOW),
+        store.put_accounts(&other, PartEvents::Each, "cli", NOW),
     );
     first.unwrap();
     second.unwrap();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use countersign::model::UserId;
-use countersign::store::{Change, Error, ImportEvents};
+use countersign::store::{Change, Error, PartEvents};
 use time::Duration;
 use tokio::task::JoinSet;
 
@@ -61,8 +61,8 @@ async fn replicas_that_learn_the_same_at_once_all_succeed(database: Database) {
 async fn those_who_are_connected_are_found_among_thousands(database: Database) {
     let store = database.store().await;
     let accounts: Vec<_> = [3, 700, 1200].map(|number| new_account("main", number)).into();
-    store.put_accounts(&accounts, ImportEvents::Each, "cli", NOW).await.unwrap();
-    store.put_accounts(&[new_account("other", 4)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&accounts, PartEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("other", 4)], PartEvents::Each, "cli", NOW).await.unwrap();
     let users: Vec<UserId> = (1..=1250).map(id).collect();
     assert_eq!(store.find_connected("main", &users).await.unwrap(), [3, 700, 1200].map(id).into());
     assert_eq!(store.find_connected("main", &[id(4)]).await.unwrap(), [].into());
@@ -96,7 +96,7 @@ async fn a_wrong_author_is_forgotten_and_caches_are_told(database: Database) {
 async fn a_name_is_found_among_these_users_and_no_others(database: Database) {
     let store = database.store().await;
     let accounts: Vec<_> = [3, 700, 1200].map(|number| new_account("main", number)).into();
-    store.put_accounts(&accounts, ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&accounts, PartEvents::Each, "cli", NOW).await.unwrap();
     let name = accounts[1].screen_name.to_lowercase();
     let users: Vec<UserId> = (1..=1250).map(id).collect();
     assert_eq!(store.find_user_among("main", &name, &users).await.unwrap(), Some(id(700)));
@@ -107,10 +107,7 @@ async fn a_name_is_found_among_these_users_and_no_others(database: Database) {
     }
     let mut renamed = new_account("main", 3);
     renamed.screen_name = accounts[1].screen_name.to_uppercase();
-    store
-        .put_accounts(&[renamed], ImportEvents::Each, "cli", NOW + Duration::SECOND)
-        .await
-        .unwrap();
+    store.put_accounts(&[renamed], PartEvents::Each, "cli", NOW + Duration::SECOND).await.unwrap();
     assert_eq!(store.find_user_among("main", &name, &[id(3)]).await.unwrap(), Some(id(3)));
 }
 

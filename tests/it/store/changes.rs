@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use countersign::model::AccountState;
-use countersign::store::{Change, ImportEvents};
+use countersign::store::{Change, PartEvents};
 use time::Duration;
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ async fn a_poller_sees_each_change_of_fifty_writers_once_and_in_order(database: 
         writers.spawn(async move {
             for round in 0..EACH {
                 let account = new_account("main", writer * 100 + round);
-                store.put_accounts(&[account], ImportEvents::Each, "cli", NOW).await.unwrap();
+                store.put_accounts(&[account], PartEvents::Each, "cli", NOW).await.unwrap();
             }
         });
     }
@@ -58,7 +58,7 @@ async fn each_kind_of_change_reads_back(database: Database) {
     let store = database.store().await;
     assert_eq!(store.latest_change().await.unwrap(), 0);
     let accounts = [new_account("main", 2), new_account("main", 1)];
-    store.put_accounts(&accounts, ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&accounts, PartEvents::Each, "cli", NOW).await.unwrap();
     store.insert_key(&key("abc", "reports"), b"verifier", "cli", NOW).await.unwrap();
     store.replace_bearer("main", None, b"token", NOW).await.unwrap();
     store.touch_key("abc", NOW).await.unwrap();
@@ -85,7 +85,7 @@ async fn whoever_asks_for_pruned_changes_is_told(database: Database) {
     for hour in 0..4 {
         let account = new_account("main", 7);
         store
-            .put_accounts(&[account], ImportEvents::Each, "cli", NOW + Duration::hours(hour))
+            .put_accounts(&[account], PartEvents::Each, "cli", NOW + Duration::hours(hour))
             .await
             .unwrap();
     }
@@ -105,7 +105,7 @@ async fn too_many_missed_changes_are_told_as_incomplete(database: Database) {
     // Those of an app are one change.
     let accounts: Vec<_> =
         (1..=1001).map(|number| new_account(&format!("app{number}"), 7)).collect();
-    store.put_accounts(&accounts, ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&accounts, PartEvents::Each, "cli", NOW).await.unwrap();
     let changes = store.list_changes(0).await.unwrap();
     assert_eq!((changes.latest, changes.complete, changes.changes.len()), (1001, false, 0));
     assert_eq!(store.list_changes(1).await.unwrap().changes.len(), 1000);
@@ -123,7 +123,7 @@ async fn a_listener_on_postgres_wakes_at_a_change() {
     let database = fresh(Kind::Postgres).await;
     let store = database.store().await;
     let mut wake = database.connect().await.listen().await.unwrap().unwrap();
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
     wake.wait().await.unwrap();
 
     let woken = tokio::spawn(async move { wake.wait().await });

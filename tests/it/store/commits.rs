@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use countersign::config::{self, Pooler};
-use countersign::store::{Error, ImportEvents, Store};
+use countersign::store::{Error, PartEvents, Store};
 
 use crate::database::{Database, Kind, NOW, fresh, newest};
 use crate::postgres_relay::{Lost, Relay};
@@ -37,7 +37,7 @@ async fn a_write_is_stored_once_whatever_its_commit_loses() {
 
             relay.cut("insert into account", lost);
             store
-                .put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW)
+                .put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW)
                 .await
                 .unwrap();
             assert!(relay.is_cut() && seen.find_account("main", id(7)).await.unwrap().is_some());

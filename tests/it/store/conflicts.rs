@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign::store::{Error, ImportEvents, Store};
+use countersign::store::{Error, PartEvents, Store};
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
@@ -39,7 +39,7 @@ async fn tries(database: &Database) -> i64 {
 async fn a_write_that_is_rolled_back_is_done_again() {
     let database = fresh(Kind::Postgres).await;
     let store = database.store().await;
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
     let mut number = 0;
     for code in ["40001", "40P01"] {
         for at_commit in [false, true] {
@@ -82,7 +82,7 @@ async fn writers_get_through_where_every_transaction_is_serializable() {
         let store: Store = stores[usize::try_from(number % 2).unwrap()].clone();
         writing.spawn(async move {
             store
-                .put_accounts(&[new_account("main", number)], ImportEvents::Each, "cli", NOW)
+                .put_accounts(&[new_account("main", number)], PartEvents::Each, "cli", NOW)
                 .await?;
             store.find_account("main", id(number)).await
         });
@@ -129,13 +129,13 @@ async fn an_import_that_waits_holds_up_no_other_change() {
     let database = fresh(Kind::Postgres).await;
     let store = database.store().await;
     let accounts = [new_account("main", 7), new_account("main", 8), new_account("main", 9)];
-    store.put_accounts(&accounts, ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&accounts, PartEvents::Each, "cli", NOW).await.unwrap();
     let mut other = PgConnection::connect(&database.url).await.unwrap();
     let hold = "begin; update account set screen_name = screen_name where user_id = '8'";
     sqlx::raw_sql(hold).execute(&mut other).await.unwrap();
     let importer = store.clone();
     let importing = tokio::spawn(async move {
-        let events = ImportEvents::Summary { held: &[], is_last: true };
+        let events = PartEvents::Summary { held: &[], is_last: true };
         importer.put_accounts(&accounts[1..], events, "cli", NOW).await
     });
     wait_for_a_row(&database).await;

@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use countersign::store::{Error, ImportEvents, Store};
+use countersign::store::{Error, PartEvents, Store};
 
 use crate::database::{Database, Kind, NOW, fresh, on_both, settings};
 use crate::store::{key, new_account};
@@ -86,8 +86,7 @@ async fn no_error_shows_a_bound_value(database: Database) {
     let mut account = new_account("canary", 1);
     account.sealed_token = b"canary".to_vec();
     database.run("drop table change_counter").await;
-    let broken =
-        store.put_accounts(&[account], ImportEvents::Each, "canary", NOW).await.unwrap_err();
+    let broken = store.put_accounts(&[account], PartEvents::Each, "canary", NOW).await.unwrap_err();
     assert!(matches!(broken, Error::Query(_)));
     for error in [twice, broken] {
         assert!(!all_of(&error).contains("canary"), "{}", all_of(&error));

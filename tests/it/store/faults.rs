@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use countersign::store::{Error, ImportEvents, Store};
+use countersign::store::{Error, PartEvents, Store};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -15,7 +15,7 @@ async fn a_writer_locked_out_gives_up_and_readers_go_on(database: Database) {
     database
         .store()
         .await
-        .put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW)
+        .put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW)
         .await
         .unwrap();
     let mut settings = database.settings();
@@ -24,8 +24,7 @@ async fn a_writer_locked_out_gives_up_and_readers_go_on(database: Database) {
     let store = Store::connect(&settings).await.unwrap();
 
     let lock = database.lock_writers_out().await;
-    let written =
-        store.put_accounts(&[new_account("main", 8)], ImportEvents::Each, "cli", NOW).await;
+    let written = store.put_accounts(&[new_account("main", 8)], PartEvents::Each, "cli", NOW).await;
     assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
     assert!(store.find_account("main", id(7)).await.unwrap().is_some());
     drop(lock);
@@ -33,7 +32,7 @@ async fn a_writer_locked_out_gives_up_and_readers_go_on(database: Database) {
     database
         .connect()
         .await
-        .put_accounts(&[new_account("main", 8)], ImportEvents::Each, "cli", NOW)
+        .put_accounts(&[new_account("main", 8)], PartEvents::Each, "cli", NOW)
         .await
         .unwrap();
     assert_eq!(store.latest_change().await.unwrap(), 2);
@@ -85,7 +84,7 @@ async fn connect(url: &str) -> Store {
     settings.statement_timeout = Duration::from_secs(2);
     let store = Store::connect(&settings).await.unwrap();
     store.migrate(NOW).await.unwrap();
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
     store
 }
 
@@ -102,7 +101,7 @@ async fn look_ups_give_up_in_time(store: &Store) {
 
 async fn all_works_again(store: &Store) {
     while store.find_account("main", id(7)).await.is_err() {}
-    store.put_accounts(&[new_account("main", 8)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 8)], PartEvents::Each, "cli", NOW).await.unwrap();
     store.ping().await.unwrap();
 }
 
@@ -115,7 +114,7 @@ async fn look_ups_on_a_stopped_server_give_up_in_time_and_recover() {
         look_ups_give_up_in_time(&store).await;
         assert!(matches!(store.ping().await, Err(Error::Unavailable(_))));
         let written =
-            store.put_accounts(&[new_account("main", 9)], ImportEvents::Each, "cli", NOW).await;
+            store.put_accounts(&[new_account("main", 9)], PartEvents::Each, "cli", NOW).await;
         assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
         server.start();
         all_works_again(&store).await;
@@ -169,7 +168,7 @@ async fn a_listener_hears_again_after_a_restart() {
     assert!(matches!(wake.wait().await, Err(Error::Unavailable(_))), "it is still away");
     server.start();
     wake.wait().await.unwrap();
-    store.put_accounts(&[new_account("main", 8)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 8)], PartEvents::Each, "cli", NOW).await.unwrap();
     wake.wait().await.unwrap();
 }
 
@@ -185,7 +184,7 @@ async fn a_listener_that_fell_silent_is_noticed() {
     network.silence();
     assert!(matches!(wake.wait().await, Err(Error::Unavailable(_))));
     wake.wait().await.unwrap();
-    store.put_accounts(&[new_account("main", 8)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 8)], PartEvents::Each, "cli", NOW).await.unwrap();
     wake.wait().await.unwrap();
 }
 
@@ -205,5 +204,5 @@ async fn a_demoted_server_is_unavailable_until_it_takes_writes_again() {
     let promote = format!("alter database {name} reset default_transaction_read_only");
     database.run(&format!("set transaction_read_only = off; {promote}")).await;
     store.ping().await.unwrap();
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
 }

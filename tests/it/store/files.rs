@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use countersign::store::{Error, ImportEvents, Store};
+use countersign::store::{Error, PartEvents, Store};
 
 use crate::database::{Kind, NOW, fresh, settings};
 use crate::store::new_account;
@@ -12,7 +12,7 @@ use crate::store::new_account;
 async fn a_new_file_and_its_journals_are_the_owners_alone() {
     let database = fresh(Kind::Sqlite).await;
     let store = database.store().await;
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
     let mut names = Vec::new();
     for entry in fs::read_dir(database.folder()).unwrap() {
         let entry = entry.unwrap();
@@ -27,7 +27,7 @@ async fn a_new_file_and_its_journals_are_the_owners_alone() {
 async fn what_was_written_is_there_after_opening_again() {
     let database = fresh(Kind::Sqlite).await;
     let store = database.store().await;
-    store.put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
     store.close().await;
     let again = database.connect().await;
     assert_eq!(again.latest_change().await.unwrap(), 1);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use countersign::config::{self, Pooler};
 use countersign::model::Secret;
-use countersign::store::{Error, ImportEvents, Store};
+use countersign::store::{Error, PartEvents, Store};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
@@ -32,7 +32,7 @@ async fn readers_and_writers_get_through_a_pooler() {
             let store = store.clone();
             working.spawn(async move {
                 store
-                    .put_accounts(&[new_account("main", number)], ImportEvents::Each, "cli", NOW)
+                    .put_accounts(&[new_account("main", number)], PartEvents::Each, "cli", NOW)
                     .await?;
                 let found = store.find_account("main", id(number)).await?;
                 store.touch_key("abc", NOW).await?;
@@ -139,10 +139,7 @@ async fn nobody_is_notified_where_nobody_listens() {
         let settings = config::Database { url, pooler, ..database.settings() };
         let store = Store::connect(&settings).await.unwrap();
         let wake = store.listen().await.unwrap();
-        store
-            .put_accounts(&[new_account("main", 7)], ImportEvents::Each, "cli", NOW)
-            .await
-            .unwrap();
+        store.put_accounts(&[new_account("main", 7)], PartEvents::Each, "cli", NOW).await.unwrap();
         let statements = relay.statements();
         let has = |text: &str| statements.iter().any(|statement| statement.contains(text));
         assert_eq!(

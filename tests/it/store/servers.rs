@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use countersign::config;
 use countersign::model::Secret;
-use countersign::store::{Error, ImportEvents, Store};
+use countersign::store::{Error, PartEvents, Store};
 
 use crate::database::{NOW, PrivatePostgres, settings};
 use crate::store::{id, new_account};
@@ -52,10 +52,7 @@ async fn has(server: &PrivatePostgres, number: u64) -> bool {
 }
 
 async fn write(store: &Store, number: u64) -> Result<(), Error> {
-    store
-        .put_accounts(&[new_account("main", number)], ImportEvents::Each, "cli", NOW)
-        .await
-        .map(drop)
+    store.put_accounts(&[new_account("main", number)], PartEvents::Each, "cli", NOW).await.map(drop)
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use countersign::config;
 use countersign::model::Secret;
+use countersign::model::key::Kind as Holder;
 use countersign::sandbox::Settings;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -16,6 +17,7 @@ use crate::gateway::TestGateway;
 use crate::http::{Answer, Ask};
 use crate::postgres_relay::Relay;
 use crate::question::question;
+use crate::trouble::strangers::unknown_key;
 use crate::trouble::{PATIENCE, at_once, public, with_key};
 use crate::upstream::{TestSandbox, small};
 
@@ -183,6 +185,10 @@ async fn those_who_wait_leave_connections_to_others() {
     let cold = [gateway.new_key(|_| ()).await, gateway.new_key(|_| ()).await];
     warm_up(&gateway).await;
     let locked = database.lock("key").await;
+    // Whose key may not exist is not waited for.
+    let unknown = with_key(asks(&gateway), &unknown_key(Holder::Caller, 7));
+    let refused = tokio::time::timeout(PATIENCE, until(&unknown, LONG).send()).await;
+    is_told_to_wait(&refused.expect("no wait"));
     let mut asked = JoinSet::new();
     for key in &cold {
         asked.spawn(until(&with_key(asks(&gateway), key), LONG).send());

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use countersign::gateway::ImportTold;
+use countersign::gateway::ImportEvents;
 use countersign::model::{App, Secret};
 use countersign::store::StoredAccount;
 
@@ -85,7 +85,7 @@ async fn two_apps(database: &Database) -> TestGateway {
     import.access_token_secret = Secret::from(&*user.other_access_token_secret);
     gateway
         .inner
-        .import_accounts(Some("other"), &[import], ImportTold::Each, "test", |_| ())
+        .import_accounts(Some("other"), &[import], ImportEvents::Each, "test", |_| ())
         .await
         .unwrap();
     gateway

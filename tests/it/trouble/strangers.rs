@@ -14,7 +14,7 @@ use crate::trouble::{PATIENCE, id_of, public, with_key};
 /// How many wrong keys an address may try in a minute.
 const MOST: usize = 20;
 
-fn unknown_key(holder: Holder, number: usize) -> String {
+pub fn unknown_key(holder: Holder, number: usize) -> String {
     let digits = format!("{number:012}{:043}", 0);
     compose(holder, digits.as_bytes().try_into().unwrap()).1.expose().to_owned()
 }

@@ -1,6 +1,6 @@
 //! The events: one for each change, in the documented shape, with a link to reconnect.
 
-use countersign::gateway::{ImportTold, NewWebhook};
+use countersign::gateway::{ImportEvents, NewWebhook};
 use countersign::model::App;
 use serde_json::json;
 
@@ -170,7 +170,7 @@ async fn a_webhook_of_one_app_hears_of_that_app_alone(database: Database) {
     let bob = gateway.import_of("bob");
     gateway
         .inner
-        .import_accounts(Some("other"), &[bob], ImportTold::Each, "test", |_| ())
+        .import_accounts(Some("other"), &[bob], ImportEvents::Each, "test", |_| ())
         .await
         .unwrap();
     gateway.deliver().await;

@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use countersign::gateway::DeliveryFilter;
+use countersign::gateway::{DeliveryFilter, Import, ImportEvents};
 use countersign::model::{AccountState, Clock};
 use countersign::sandbox::Settings;
 use countersign::store::ClaimedDelivery;
@@ -11,6 +11,7 @@ use time::Duration;
 use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::upstream::{NOW, TestSandbox, small};
+use crate::webhooks::imports::stranger;
 use crate::webhooks::receiver::Receiver;
 use crate::webhooks::{names, read, start_gateway, with_http};
 
@@ -105,6 +106,34 @@ async fn a_receiver_that_fails_gets_one_at_a_time_until_it_answers(database: Dat
     assert_eq!(claim(NOW + Duration::seconds(20)).await, AT_ONCE);
 }
 
+/// An account whose event is refused holds up its own later events, however many such accounts there are.
+async fn what_waits_for_its_turn_is_in_nobodys_way(database: Database) {
+    const MANY: usize = 250;
+    let gateway = start_gateway(&database).await;
+    let receiver = Receiver::start().await;
+    gateway.hook(&receiver).await;
+    let strangers: Vec<Import> = (1..=MANY).map(stranger).collect();
+    let app = Some("demo");
+    let import = async || {
+        gateway.inner.import_accounts(app, &strangers, ImportEvents::Each, "test", |_| ()).await
+    };
+    import().await.unwrap();
+    receiver.answers(422);
+    assert_eq!(gateway.deliver().await, MANY);
+    import().await.unwrap();
+    receiver.answers(204);
+    gateway.connect(&["alice"]).await;
+    assert_eq!(gateway.deliver().await, 1);
+    assert_eq!(receiver.told()[MANY..], names(&[("connected", "alice")]));
+    gateway.later(Duration::seconds(5)).await;
+    assert_eq!(gateway.deliver().await, 2 * MANY);
+    let told = receiver.told().split_off(MANY + 1);
+    for import in &strangers {
+        let of_one = told.iter().filter(|event| event.1 == import.screen_name).count();
+        assert_eq!(of_one, 2, "{}", import.screen_name);
+    }
+}
+
 async fn a_claim_lasts_while_it_is_renewed(database: Database) {
     let gateway = start_gateway(&database).await;
     let receiver = Receiver::start().await;
@@ -136,14 +165,14 @@ async fn a_gateway_renews_its_claims_and_leaves_an_event_that_is_gone(database: 
     let inner = one.inner.clone();
     let sending = tokio::spawn(async move { inner.deliver_next().await });
     receiver.wait_for(1).await;
-    two.later(Duration::seconds(14)).await;
+    two.later(Duration::seconds(19)).await;
     // The claim is over in a second, unless it is renewed.
     let filter = DeliveryFilter { webhook_id: id.clone(), limit: 1, ..DeliveryFilter::default() };
     let ends = async || {
         read(two.inner.list_deliveries(&filter).await.unwrap()).remove(0).attempt_at.unwrap()
     };
-    while ends().await <= NOW + Duration::seconds(15) {}
-    two.later(Duration::seconds(14)).await;
+    while ends().await <= NOW + Duration::seconds(20) {}
+    two.later(Duration::seconds(19)).await;
     assert_eq!(two.deliver().await, 0);
     // Nobody reads the answer of a receiver that was removed.
     two.inner.remove_webhook(&id, "test").await.unwrap();
@@ -154,6 +183,7 @@ on_both!(
     what_ends_an_account_goes_before_what_others_wait_for,
     a_receiver_gets_eight_at_once_and_one_of_each_account,
     a_receiver_that_fails_gets_one_at_a_time_until_it_answers,
+    what_waits_for_its_turn_is_in_nobodys_way,
     a_claim_lasts_while_it_is_renewed,
     a_gateway_renews_its_claims_and_leaves_an_event_that_is_gone
 );

@@ -73,7 +73,7 @@ async fn what_a_gateway_was_sending_when_it_died_is_sent_by_another(database: Da
     assert_eq!(two.deliver().await, 0);
     sending.abort();
     assert!(sending.await.unwrap_err().is_cancelled());
-    two.later(Duration::seconds(14)).await;
+    two.later(Duration::seconds(19)).await;
     assert_eq!(two.deliver().await, 0, "its claim is not over");
     receiver.open();
     two.later(Duration::seconds(1)).await;
