@@ -28,11 +28,12 @@ use crate::gateway::{self, CreatedLink, Import, ImportEvents, NewLink};
 use crate::model::Secret;
 use crate::model::key::{Kind, Right, Role, Scopes};
 use crate::sandbox;
-use crate::sandbox::{Sandbox, Settings, World, WorldUser};
+use crate::sandbox::{Sandbox, Settings, World, WorldPost, WorldUser};
 use crate::server;
 use crate::server::{Life, Listener};
 use crate::telemetry;
 use crate::vault;
+use crate::wire::rfc3339;
 
 const APP: &str = "demo";
 const ACTOR: &str = "demo";
@@ -275,10 +276,15 @@ fn connected(world: &World) -> Result<[&WorldUser; CONNECTED], Failure> {
     })
 }
 
-/// Makes the examples of `/openapi.json` and `/docs` about a post that the sandbox has.
+/// Makes the examples of `/openapi.json` and `/docs` about a post that the sandbox has, and that is old enough to have
+/// numbers in all of their time.
 fn use_sandbox_in_examples(author: &WorldUser) {
-    if let Some(post) = author.posts.iter().find(|post| post.state == "active") {
-        openapi::use_examples_of(&post.id, &author.user_id, assemble::now().date());
+    const OLD_ENOUGH: time::Duration = time::Duration::days(70);
+    let now = assemble::now();
+    let latest = rfc3339(now - OLD_ENOUGH);
+    let old = |post: &&WorldPost| post.state == "active" && post.created_at < latest;
+    if let Some(post) = author.posts.iter().filter(old).max_by_key(|post| &post.created_at) {
+        openapi::use_examples_of(&post.id, &author.user_id, now.date());
     }
 }
 

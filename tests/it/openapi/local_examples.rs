@@ -28,7 +28,12 @@ async fn every_question_in_a_demos_description_is_answered() {
         let answer = ask.send().await;
         assert!([200, 201].contains(&answer.status.as_u16()), "{}: {}", it.id(), answer.text());
         if it.id() == "engagement" {
-            assert_eq!(answer.json()["countersign"]["complete"], true, "{}", answer.text());
+            let answer = answer.json();
+            assert_eq!(answer["countersign"]["complete"], true, "{answer}");
+            assert_eq!(answer["countersign"]["calls"][0]["status"], 200, "{answer}");
+            let numbers = answer["by_day"].to_string();
+            let counts = numbers.split('"').filter_map(|text| text.parse::<u32>().ok());
+            assert!(counts.sum::<u32>() > 0, "{answer}");
         }
         asked += 1;
     }
