@@ -173,6 +173,8 @@ async fn an_overview_tells_which_webhooks_are_behind(database: Database) {
     );
     let page = Visitor::admin(&gateway).await.open("/console/").await.text();
     assert!(page.contains("is behind: 1 pending since 2026-03-10 21:15"), "{page}");
+    let pending = "Events pending for webhooks: 1, the oldest since 2026-03-10 21:15 UTC.";
+    assert!(page.contains(pending), "{page}");
     gateway.deliver().await;
     assert_eq!(overview(&gateway).await["webhooks"], json!([]));
 }

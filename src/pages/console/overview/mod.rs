@@ -17,7 +17,7 @@ use crate::model::{AccountState, AuthKind};
 use crate::pages::console::colours;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Section, sentence, time};
-use crate::pages::console::overview::view::{Latency, Need, Pace};
+use crate::pages::console::overview::view::{Latency, Need, Pace, Pending};
 use crate::pages::parts::chart::{Chart, Colour, Kind, Series};
 use crate::web::host::Host;
 use crate::web::html::page;
@@ -54,6 +54,10 @@ fn shown(found: &Overview, now: OffsetDateTime) -> view::Overview {
         }),
         accounts: AccountState::ALL.into_iter().filter_map(of_state).collect(),
         used: found.accounts_used.iter().filter(|app| app.accounts > 0).cloned().collect(),
+        pending: (!found.webhooks.is_empty()).then(|| {
+            let backlog = found.backlog();
+            Pending { events: backlog.waiting, since: backlog.since.map(time) }
+        }),
     }
 }
 

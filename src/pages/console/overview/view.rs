@@ -23,6 +23,8 @@ pub struct Overview {
     pub latency: Option<Latency>,
     pub accounts: Vec<(AccountState, u64)>,
     pub used: Vec<AccountsUsed>,
+    /// Events that wait for webhooks; `None` without webhooks.
+    pub pending: Option<Pending>,
 }
 
 /// Something to look after, and where.
@@ -36,6 +38,12 @@ pub struct Need {
 pub struct Pace {
     pub this_hour: u64,
     pub busiest_hour: u64,
+}
+
+/// Events that have not been delivered yet, and when the oldest occurred, in words.
+pub struct Pending {
+    pub events: i64,
+    pub since: Option<String>,
 }
 
 /// How long recent calls took, in words.
