@@ -32,23 +32,29 @@ macro_rules! count_sending {
     };
 }
 
-/// `select` for due deliveries of accounts that none is being sent of, each beside the first one that waits.
+/// `select` for due deliveries of accounts that none is being sent of, each beside the first one that waits. Those to
+/// look at are found first, by an index alone, since PostgreSQL may not know yet how many there are.
 macro_rules! due {
     ($only:literal) => {
         concat!(
-            "select due.delivery_id, first.delivery_id as first_id,
-                 first.attempt_at as first_at
-             from delivery as due join delivery as first on first.delivery_id = (
+            "select due.delivery_id, first.delivery_id as first_id, first.attempt_at as first_at
+             from (
+                 select delivery_id, attempt_at from delivery
+                 where webhook_id = $1 and attempt_at is not null and attempt_at <= $2",
+            $only,
+            "    order by attempt_at, delivery_id limit $3
+             ) as looked_at
+             join delivery as due on due.delivery_id = looked_at.delivery_id
+             join delivery as first on first.delivery_id = (
                  select min(other.delivery_id) from delivery as other
                  where other.webhook_id = due.webhook_id and other.app = due.app
                      and other.user_id = due.user_id and other.attempt_at is not null)
-             where due.webhook_id = $1 and due.attempt_at is not null and due.attempt_at <= $2
-                 and not exists (select 1 from delivery as other
-                     where other.webhook_id = due.webhook_id and other.app = due.app
-                         and other.user_id = due.user_id and other.attempt_at is not null
-                         and other.leased_until > $2)",
-            $only,
-            " order by due.attempt_at, due.delivery_id limit $3"
+             where not exists (
+                 select 1 from delivery as other
+                 where other.webhook_id = due.webhook_id and other.app = due.app
+                     and other.user_id = due.user_id and other.attempt_at is not null
+                     and other.leased_until > $2)
+             order by looked_at.attempt_at, looked_at.delivery_id"
         )
     };
 }
@@ -193,7 +199,7 @@ async fn find_due(
     now: OffsetDateTime,
 ) -> Result<(Vec<i64>, bool), Error> {
     let of_endings = due!(
-        " and due.event in ('account.revoked', 'account.blocked', 'account.quarantined', 'account.removed')"
+        " and event in ('account.revoked', 'account.blocked', 'account.quarantined', 'account.removed')"
     );
     let (mut numbers, mut postponed) = (Vec::new(), false);
     for sql in [of_endings, due!("")] {
