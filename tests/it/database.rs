@@ -89,6 +89,20 @@ impl Database {
         self.open(sql).await;
     }
 
+    /// Has the database refuse to store accounts with that screen name.
+    pub async fn refuse_account(&self, screen_name: &str) {
+        let sql = match self.kind {
+            Kind::Postgres => format!(
+                "alter table account add constraint refused check (screen_name <> '{screen_name}')"
+            ),
+            Kind::Sqlite => format!(
+                "create trigger refuse before insert on account
+                 when new.screen_name = '{screen_name}' begin select raise(abort, 'refused'); end"
+            ),
+        };
+        self.run(&sql).await;
+    }
+
     /// Blocks all writers until the result is dropped.
     pub async fn lock_writers_out(&self) -> Connected {
         self.open(match self.kind {

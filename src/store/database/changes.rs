@@ -58,7 +58,8 @@ impl Store {
     /// The number of the newest change; 0 when there is none.
     pub async fn latest_change(&self) -> Result<i64, Error> {
         let query = self.query("select latest from change_counter");
-        let row = self.long(async { self.reader(self.wait).await?.fetch_one(query).await });
+        let row =
+            self.read(|| async { self.reader(self.wait).await?.fetch_one(query.clone()).await });
         row.await.map(|(latest,)| latest)
     }
 

@@ -144,14 +144,7 @@ async fn a_large_import_tells_of_its_parts(database: Database) {
     let told = (0, "imported 1001 accounts\n", "1000 of 1001 accounts are stored\n");
     assert_eq!((done.code, &*done.out, &*done.err), told);
 
-    let refuse = match database.kind {
-        Kind::Postgres => "alter table account add constraint refused check (screen_name <> 'x')",
-        Kind::Sqlite => {
-            "create trigger refuse before insert on account when new.screen_name = 'x'
-             begin select raise(abort, 'refused'); end"
-        }
-    };
-    database.run(refuse).await;
+    database.refuse_account("x").await;
     let lines = lines.join("\n").replace("\"user1001\"", "\"x\"");
     let done = deployment.run_with(&["account", "import"], &lines).await;
     let told = "countersign: the import stopped after 1000 of 1001 accounts; import the rest again, \

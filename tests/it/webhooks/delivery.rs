@@ -12,7 +12,7 @@ use time::{Duration, OffsetDateTime};
 use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::webhooks::receiver::{Arrived, Receiver};
-use crate::webhooks::{names, read, start_gateway};
+use crate::webhooks::{mark, names, read, start_gateway};
 
 /// The waits between the first attempts, in seconds; from then on it is half an hour.
 const WAITS: [i64; 4] = [5, 30, 120, 600];
@@ -35,13 +35,6 @@ async fn until_over(gateway: &TestGateway, id: &str) -> Duration {
         gateway.later(Duration::minutes(5)).await;
     }
     panic!("something still waits after {}", gateway.sandbox.clock.now() - begun);
-}
-
-async fn mark(gateway: &TestGateway, name: &str, state: AccountState) {
-    let stored = gateway.store.find_account("demo", gateway.id(name)).await.unwrap().unwrap();
-    let now = gateway.sandbox.clock.now();
-    let marked = gateway.store.update_account_state(&stored, state, "a test says so", "test", now);
-    assert!(marked.await.unwrap());
 }
 
 async fn a_receiver_that_was_down_for_an_hour_gets_everything_in_order(database: Database) {

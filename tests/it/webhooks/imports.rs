@@ -9,7 +9,7 @@ use countersign::store::{NewAccount, PartEvents};
 use serde_json::{Value, json};
 use time::Duration;
 
-use crate::database::{Database, Kind, newest, on_both};
+use crate::database::{Database, newest, on_both};
 use crate::gateway::TestGateway;
 use crate::upstream::NOW;
 use crate::webhooks::receiver::{Arrived, Receiver};
@@ -140,14 +140,7 @@ async fn an_import_that_fails_says_how_far_it_came(database: Database) {
     let gateway = start_gateway(&database).await;
     let (receiver, key) = (Receiver::start().await, gateway.new_admin_key().await);
     gateway.hook(&receiver).await;
-    let refuse = match database.kind {
-        Kind::Postgres => "alter table account add constraint refused check (user_id <> '1050')",
-        Kind::Sqlite => {
-            "create trigger refuse before insert on account when new.user_id = '1050'
-             begin select raise(abort, 'refused'); end"
-        }
-    };
-    database.run(refuse).await;
+    database.refuse_account("user_1050").await;
     let ask = gateway.admin(&key, "POST", "/admin/v1/accounts");
     // An empty line counts as a line.
     let body = format!("\n{}", lines(&strangers(1100)));

@@ -14,8 +14,8 @@ mod signature;
 
 use countersign::config::Config;
 use countersign::gateway::NewWebhook;
-use countersign::model::AccountRef;
 use countersign::model::webhook::{Delivery, Unreadable};
+use countersign::model::{AccountRef, AccountState, Clock};
 use time::Duration;
 
 use crate::database::Database;
@@ -57,6 +57,14 @@ impl TestGateway {
         self.sandbox.clock.forward(by);
         self.inner.catch_up_once().await.unwrap();
     }
+}
+
+/// Gives an account a state, with its event.
+async fn mark(gateway: &TestGateway, name: &str, state: AccountState) {
+    let stored = gateway.store.find_account("demo", gateway.id(name)).await.unwrap().unwrap();
+    let now = gateway.sandbox.clock.now();
+    let marked = gateway.store.update_account_state(&stored, state, "a test says so", "test", now);
+    assert!(marked.await.unwrap());
 }
 
 fn names(told: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -3,7 +3,7 @@
 use std::future::pending;
 
 use countersign::gateway::{DeliveryFilter, Import, ImportEvents};
-use countersign::model::{AccountState, Clock};
+use countersign::model::AccountState;
 use countersign::sandbox::Settings;
 use countersign::store::ClaimedDelivery;
 use time::Duration;
@@ -13,7 +13,7 @@ use crate::gateway::TestGateway;
 use crate::upstream::{NOW, TestSandbox, small};
 use crate::webhooks::imports::stranger;
 use crate::webhooks::receiver::Receiver;
-use crate::webhooks::{names, read, start_gateway, with_http};
+use crate::webhooks::{mark, names, read, start_gateway, with_http};
 
 /// How many events a receiver gets at a time.
 const AT_ONCE: usize = 8;
@@ -23,13 +23,6 @@ async fn start_with_many(database: &Database) -> (TestGateway, Vec<String>) {
     let sandbox = TestSandbox::start_with(Settings { users: AT_ONCE + 1, ..small() }).await;
     let users = sandbox.world.users.iter().map(|user| user.screen_name.clone()).collect();
     (TestGateway::build(sandbox, &database.settings(), with_http).await, users)
-}
-
-async fn mark(gateway: &TestGateway, name: &str, state: AccountState) {
-    let stored = gateway.store.find_account("demo", gateway.id(name)).await.unwrap().unwrap();
-    let now = gateway.sandbox.clock.now();
-    let marked = gateway.store.update_account_state(&stored, state, "a test says so", "test", now);
-    assert!(marked.await.unwrap());
 }
 
 async fn what_ends_an_account_goes_before_what_others_wait_for(database: Database) {
