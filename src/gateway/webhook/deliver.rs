@@ -128,7 +128,7 @@ impl Gateway {
             ended = self.attempt(claimed) => ended?,
             () = self.keep_claim(claimed) => {
                 let (event, id) = (claimed.delivery.event.name(), claimed.delivery.message_id());
-                warn!(event, id, "the claim on an event is lost; another sender has it");
+                warn!(event, id, "the claim on an event is lost; the event is left to another sender");
                 return Ok(());
             }
         };

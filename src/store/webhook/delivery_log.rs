@@ -74,9 +74,17 @@ impl Store {
              returning ",
             delivery_columns!()
         );
+        // Those that were postponed until its next attempt; an import's event may be held back for another reason.
+        let followers = "update delivery set attempt_at = $3
+             where webhook_id = $1 and delivery_id > $2 and attempt_at > $3 and attempts = 0
+                 and (app, user_id) = (
+                     select app, user_id from delivery
+                     where webhook_id = $1 and delivery_id = $2 and user_id <> '')";
         self.write(|| async {
             let mut work = self.begin().await?;
             work.execute(work.query(wake).bind(webhook_id)).await?;
+            let query = work.query(followers).bind(webhook_id).bind(number);
+            work.execute(query.bind(whole_seconds(now))).await?;
             let query = work.query(again).bind(webhook_id).bind(number).bind(whole_seconds(now));
             let row: Option<Row> = work.fetch_optional(query).await?;
             let Some(row) = row else { return Ok((work, None)) };

@@ -85,6 +85,21 @@ async fn what_is_sent_again_ends_its_receivers_rest_and_goes_before_later_ones(d
     assert_eq!(gateway.deliver().await, 1);
 }
 
+async fn what_waited_for_it_need_not_wait_any_longer(database: Database) {
+    let gateway = start_gateway(&database).await;
+    let (receiver, key) = (Receiver::start().await, gateway.new_admin_key().await);
+    let (id, _) = gateway.hook(&receiver).await;
+    receiver.next(&[422]);
+    gateway.connect(&["alice"]).await;
+    gateway.deliver().await;
+    gateway.connect(&["alice"]).await;
+    assert_eq!(gateway.deliver().await, 0, "it waits for the one before");
+    let first = listed(&gateway, &key, &id, "").await.remove(1);
+    resend(&gateway, &key, &id, &first["number"]).await;
+    assert_eq!(gateway.deliver().await, 2);
+    assert_eq!(receiver.arrived()[1].id(), first["id"]);
+}
+
 async fn what_is_being_sent_is_not_sent_by_two(database: Database) {
     let gateway = start_gateway(&database).await;
     let (receiver, key) = (Receiver::start().await, gateway.new_admin_key().await);
@@ -163,6 +178,7 @@ async fn a_row_that_cannot_be_read_hides_no_other(database: Database) {
 on_both!(
     an_event_that_arrived_or_was_given_up_is_sent_again_under_its_id,
     what_is_sent_again_ends_its_receivers_rest_and_goes_before_later_ones,
+    what_waited_for_it_need_not_wait_any_longer,
     what_is_being_sent_is_not_sent_by_two,
     what_there_is_not_cannot_be_sent_again,
     a_row_that_cannot_be_read_hides_no_other
