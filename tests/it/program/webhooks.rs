@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::database::{Database, Kind, on_both};
 use crate::dice::Dice;
+use crate::http::Ask;
 use crate::program::deployment::Deployment;
+use crate::trouble::PATIENCE;
 use crate::webhooks::receiver::{Arrived, Receiver};
 
 async fn with_http(database: &Database) -> Deployment {
@@ -92,6 +94,20 @@ async fn what_another_command_changed_is_told_by_the_program_that_serves(databas
     assert_eq!(running.end().await.code, 0);
 }
 
+async fn an_import_is_one_event_or_one_for_each_account(database: Database) {
+    let deployment = with_http(&database).await;
+    deployment.must(&["webhook", "add", "https://hooks.example.com/"]).await;
+    let lines = deployment.lines(&["alice", "bob"]);
+    for (events, waiting) in
+        [(&[][..], 1), (&["--events", "summary"], 2), (&["--events", "each"], 4)]
+    {
+        let done = deployment.run_with(&[&["account", "import"], events].concat(), &lines).await;
+        assert_eq!(done.code, 0, "{done:?}");
+        let listed = json_of(&deployment.must(&["webhook", "list", "--json"]).await);
+        assert_eq!(listed[0]["waiting"], waiting, "{events:?}");
+    }
+}
+
 async fn a_receiver_that_hangs_does_not_hold_a_program_that_stops(database: Database) {
     let mut deployment = with_http(&database).await;
     deployment.set("LIMITS__DRAIN", "50ms");
@@ -102,6 +118,11 @@ async fn a_receiver_that_hangs_does_not_hold_a_program_that_stops(database: Data
     deployment.must(&["account", "remove", "@alice"]).await;
     let running = deployment.serve().await;
     receiver.wait_for(1).await;
+    let metrics = Ask::new(&reqwest::Client::new(), &running.admin_url, "GET", "/metrics");
+    let counted = async {
+        while !metrics.clone().send().await.text().contains("_webhook_events_waiting 1\n") {}
+    };
+    tokio::time::timeout(PATIENCE, counted).await.expect("the metric of what waits");
     running.signal(Signal::TERM);
     let done = running.end().await;
     assert_eq!(done.code, 0, "{done:?}");
@@ -177,6 +198,7 @@ async fn events_arrive_in_order_however_often_the_program_is_killed(database: Da
 on_both!(
     webhooks_come_and_go,
     what_another_command_changed_is_told_by_the_program_that_serves,
+    an_import_is_one_event_or_one_for_each_account,
     a_receiver_that_hangs_does_not_hold_a_program_that_stops,
     a_program_that_is_killed_while_it_sends_loses_no_event,
     events_arrive_in_order_however_often_the_program_is_killed

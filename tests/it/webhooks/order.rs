@@ -10,6 +10,7 @@ use time::Duration;
 
 use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
+use crate::trouble::PATIENCE;
 use crate::upstream::{NOW, TestSandbox, small};
 use crate::webhooks::imports::stranger;
 use crate::webhooks::receiver::Receiver;
@@ -164,12 +165,14 @@ async fn a_gateway_renews_its_claims_and_leaves_an_event_that_is_gone(database: 
     let ends = async || {
         read(two.inner.list_deliveries(&filter).await.unwrap()).remove(0).attempt_at.unwrap()
     };
-    while ends().await <= NOW + Duration::seconds(20) {}
+    let renewed = async { while ends().await <= NOW + Duration::seconds(20) {} };
+    tokio::time::timeout(PATIENCE, renewed).await.expect("no renewal");
     two.later(Duration::seconds(19)).await;
     assert_eq!(two.deliver().await, 0);
     // Nobody reads the answer of a receiver that was removed.
     two.inner.remove_webhook(&id, "test").await.unwrap();
-    assert!(sending.await.unwrap().unwrap());
+    let ended = tokio::time::timeout(PATIENCE, sending).await.expect("an end");
+    assert!(ended.unwrap().unwrap());
 }
 
 on_both!(
