@@ -16,7 +16,7 @@
 //! | [`telemetry`] | logs and metrics | `config` |
 //! | [`vault`] | secrets at rest: seal, open, key ring | `config`, `model` |
 //! | [`store`] | the only SQL, one text per query for both databases | `config`, `model` |
-//! | [`admission`] | who may proceed, and with how much memory: fair turns among keys | - |
+//! | [`admission`] | who may proceed, and with how much memory and quota: fair turns among keys | `model` |
 //! | [`upstream`] | the gateway's only HTTP client: engagement calls, bearer minting, handshakes, account checks, look-ups, webhooks | `admission`, `config`, `model`, `oauth1` |
 //! | [`gateway`] | the use cases; `forward` is the heart | `admission`, `config`, `model`, `store`, `upstream`, `vault` |
 //! | [`wire`] | JSON types that the API, the command line and the tests share | `gateway`, `model` |

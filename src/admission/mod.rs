@@ -1,7 +1,8 @@
-//! Which work may proceed, and with how much memory. All callers share one process: turns are dealt out fairly among
-//! keys, and memory for answers is reserved before it is used.
+//! Which work may proceed, and with how much memory and quota. All callers share one process: turns are dealt out fairly
+//! among keys, memory for answers is reserved before it is used, and X's quotas are shared out by weight.
 
 mod memory;
+pub mod quota;
 mod turns;
 
 pub use crate::admission::memory::{Held, Memory};

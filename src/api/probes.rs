@@ -32,6 +32,7 @@ pub(crate) async fn ready(State(host): State<Host>) -> Response {
 
 /// All metrics, in Prometheus's text format.
 pub(crate) async fn metrics(State(host): State<Host>) -> Response {
+    host.gateway().measure_quotas();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], host.metrics().render())
         .into_response()
 }

@@ -113,6 +113,7 @@ pub(super) fn background_work(
     tokio::spawn(gateway.check_accounts());
     tokio::spawn(gateway.write_usage());
     tokio::spawn(gateway.send_heartbeats());
+    tokio::spawn(gateway.share_quotas());
     let (life, stop) = (life.clone(), life.clone());
     let sending = tokio::spawn(gateway.deliver_events(async move { stop.draining().await }));
     async move {

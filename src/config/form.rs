@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper::http::uri::Authority;
 
 use crate::config::{LogFormat, LogLevel, Pooler};
+use crate::model::quota::{Mode, Scope};
 use crate::model::{AppOnly, Secret};
 
 /// A value's form: how to read it, and what to say when that fails.
@@ -162,6 +163,16 @@ pub const APP_ONLY: Form<AppOnly> = Form {
 
 pub const ACCOUNT_LIMIT: Form<u64> =
     Form { expected: "a whole number from 1 to 4294967295", parse: whole::<_, 1, { u32::MAX }> };
+
+/// Calls in a minute or a second.
+pub const CALLS: Form<u32> =
+    Form { expected: "a whole number from 1 to 4294967295", parse: whole::<_, 1, { u32::MAX }> };
+
+pub const QUOTA_SCOPE: Form<Scope> =
+    Form { expected: "\"app\", \"app+kind\" or \"app+kind+endpoint\"", parse: Scope::from_name };
+
+pub const QUOTA_MODE: Form<Mode> =
+    Form { expected: "\"enforce\" or \"observe\"", parse: Mode::from_name };
 
 /// Whether calls over the limit are refused.
 pub const OVER_LIMIT: Form<bool> = Form {

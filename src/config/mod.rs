@@ -189,6 +189,8 @@ pub struct Limits {
     pub question_calls: usize,
     /// Questions of one key that are answered concurrently.
     pub key_questions: usize,
+    /// The longest that a relayed call waits for X's quota.
+    pub quota_wait: Duration,
 }
 
 /// Whether there must be a key in the vault's ring. Not every command seals or opens something.

@@ -14,6 +14,10 @@ const WITHOUT_DEFAULT: &[&str] = &[
     "apps.<name>.consumer_secret",
     "apps.<name>.lookup",
     "apps.<name>.over_limit",
+    "apps.<name>.quota.mode",
+    "apps.<name>.quota.per_minute",
+    "apps.<name>.quota.per_second",
+    "apps.<name>.quota.scope",
 ];
 
 /// Keys that may also name a file, with `_file` after them.
@@ -35,7 +39,13 @@ pub fn is_secret(key: &str) -> bool {
 
 /// The app and the field that this key sets.
 pub fn app_field(key: &str) -> Option<(&str, &str)> {
-    key.strip_prefix("apps.")?.rsplit_once('.')
+    let rest = key.strip_prefix("apps.")?;
+    let (name, field) = rest.rsplit_once('.')?;
+    // The only section that an app has.
+    match name.strip_suffix(".quota") {
+        Some(name) => Some((name, rest.get(name.len() + 1..)?)),
+        None => Some((name, field)),
+    }
 }
 
 pub fn is_known<T>(key: &str, defaults: &BTreeMap<String, T>) -> bool {

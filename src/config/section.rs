@@ -12,6 +12,7 @@ use crate::config::{
     Admin, Config, Connect, Database, Limits, Log, Problem, Server, Upstream, Webhooks, vault,
 };
 use crate::model::app::{self, AccountLimit};
+use crate::model::quota::Quota;
 use crate::model::{App, AppOnly, Secret};
 
 /// The whole configuration; settings that cannot be read are added to the reader's problems.
@@ -126,6 +127,7 @@ fn limits(reader: &mut Reader<'_>) -> Limits {
         question_numbers: reader.get("limits.question_numbers", &form::QUESTION_NUMBERS),
         question_calls: reader.get("limits.question_calls", &form::QUESTION_CALLS),
         key_questions: reader.get("limits.key_questions", &form::QUESTION_CALLS),
+        quota_wait: reader.get("limits.quota_wait", &form::DURATION_OR_ZERO),
     };
     let read =
         !reader.is_wrong("limits.upstream_total") && !reader.is_wrong("limits.upstream_first_byte");
@@ -172,6 +174,12 @@ fn one_app(reader: &mut Reader<'_>, name: &str, origin: &str) -> App {
         app_only,
         lookup,
         account_limit: most.map(|most| AccountLimit { most, refuses: over.unwrap_or(false) }),
+        quota: Quota {
+            scope: reader.find(&key("quota.scope"), &form::QUOTA_SCOPE).unwrap_or_default(),
+            mode: reader.find(&key("quota.mode"), &form::QUOTA_MODE).unwrap_or_default(),
+            per_minute: reader.find(&key("quota.per_minute"), &form::CALLS),
+            per_second: reader.find(&key("quota.per_second"), &form::CALLS),
+        },
     }
 }
 

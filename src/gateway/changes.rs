@@ -154,6 +154,7 @@ impl Gateway {
         self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
         self.prune_sessions(now).await?;
         self.write_due_refusals().await?;
+        self.prune_leases().await?;
         self.prune_usage().await?;
         self.measure_backlog().await
     }

@@ -57,6 +57,9 @@ pub enum Error {
         /// The time left until `until`.
         retry_after: Duration,
     },
+    /// X's quota leaves no room for the call in the time that it may wait.
+    #[error("the quota that X gives the app {app} is used up for now")]
+    QuotaExhausted { app: String, retry_after: Duration },
     #[error("there are no results")]
     NothingAnswered {
         /// Each part of the question, with the reason why it is missing.

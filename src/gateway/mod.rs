@@ -13,6 +13,7 @@ mod health;
 mod key;
 mod patience;
 mod question;
+mod quota;
 mod reload;
 mod replicas;
 mod usage;
@@ -30,6 +31,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 pub use crate::admission::Held;
+pub use crate::admission::quota::{Class, Level, Patience, Portion};
 pub use crate::gateway::account::connect::{
     Begun, BegunPin, Callback, Finished, Invitation, LinkState,
 };
@@ -63,6 +65,7 @@ pub use crate::gateway::question::remarks::Remarks;
 pub use crate::gateway::question::text::JsonText;
 pub use crate::gateway::question::tree::leaf::Leaf;
 pub use crate::gateway::question::tree::{Row, Rows, Walk};
+pub use crate::gateway::quota::QuotaLevel;
 pub use crate::gateway::usage::overview::{Latency, Overview, UsageSurvey};
 pub use crate::gateway::usage::report::{UsageGap, UsageReport};
 pub use crate::gateway::vault_ring::RingFault;
@@ -73,7 +76,7 @@ pub use crate::store::{
     Replica, UsageFilter, UsageOfTime, UsageRow,
 };
 pub use crate::upstream::{
-    Answer, HeaderMap, NotReceived, PREPAID, StatusCode, Unpacked, UpstreamEffort,
+    Answer, HeaderMap, NotReceived, PREPAID, QUOTA_HEADERS, StatusCode, Unpacked, UpstreamEffort,
 };
 
 use crate::admission::{Memory, Rules, Turns};
@@ -138,7 +141,8 @@ impl Gateway {
         clock: Arc<dyn Clock>,
     ) -> Result<Gateway, SetupError> {
         let limits = &config.limits;
-        let app = |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone(), limits)));
+        let app =
+            |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone(), limits, &clock)));
         let inner = Inner {
             apps: config.apps.values().map(app).collect(),
             keys: Cache::new("keys", limits.cached_keys, limits.negative_cache),

@@ -1,5 +1,6 @@
 //! Live replicas: each writes a heartbeat to the database every few seconds, with the vault keys that it holds.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,6 +22,8 @@ pub(super) struct Presence {
     id: String,
     started_at: OffsetDateTime,
     host: OnceLock<String>,
+    /// How many replicas were alive at the last heartbeat, this one included.
+    alive: AtomicUsize,
     /// Notified when the next heartbeat should not wait.
     changed: Notify,
     /// Whether this replica was removed from the list; held while a heartbeat is written, so that none comes later.
@@ -34,9 +37,20 @@ impl Presence {
             id,
             started_at: now,
             host: OnceLock::new(),
+            alive: AtomicUsize::new(1),
             changed: Notify::new(),
             is_gone: Mutex::default(),
         }
+    }
+
+    /// This replica's id, once it has been written down.
+    pub(super) fn registered(&self) -> Option<&str> {
+        self.host.get().map(|_| &*self.id)
+    }
+
+    /// How many replicas were alive at the last heartbeat, this one included.
+    pub(super) fn alive(&self) -> usize {
+        self.alive.load(Ordering::Relaxed)
     }
 
     pub(super) fn announce(&self) {
@@ -45,10 +59,11 @@ impl Presence {
 }
 
 impl Gateway {
-    /// Writes the first heartbeat, as the replica on `host`.
+    /// Writes the first heartbeat, as the replica on `host`, and takes its parts of quotas that others use.
     pub async fn register_replica(&self, host: &str) -> Result<(), Error> {
         self.0.presence.host.get_or_init(|| host.to_owned());
-        Ok(self.heartbeat().await?)
+        self.heartbeat().await?;
+        Ok(self.renew_leases().await?)
     }
 
     /// Writes heartbeats until every clone of this gateway is dropped. Call it once, after `register_replica`.
@@ -108,6 +123,7 @@ impl Gateway {
         self.0.store.prune_replicas(SILENCE).await?;
         drop(is_gone);
         let others = self.0.store.list_replicas(SILENCE).await?;
+        presence.alive.store(others.len().max(1), Ordering::Relaxed);
         if others.iter().any(|(other, _)| !self.0.vault.has_key(&other.vault_active)) {
             self.survey_seals().await?;
         }

@@ -1,6 +1,7 @@
 //! An app: a consumer key and secret registered with X, named in the configuration.
 
 use crate::model::Secret;
+use crate::model::quota::Quota;
 
 /// A registered app. Its secrets sign for every account that connected to it.
 #[derive(Clone)]
@@ -14,6 +15,7 @@ pub struct App {
     /// Whether posts of unknown authors may be looked up, which needs a bearer token.
     pub lookup: bool,
     pub account_limit: Option<AccountLimit>,
+    pub quota: Quota,
 }
 
 impl App {

@@ -13,6 +13,7 @@ pub mod handshake;
 pub mod key;
 pub mod metric;
 pub mod post;
+pub mod quota;
 pub mod secret;
 pub mod suggestion;
 pub mod usage;

@@ -1,5 +1,5 @@
 //! The only SQL: accounts, links, keys, bearer tokens, webhooks, authors of posts, usage, calls, the audit log, live
-//! replicas and the change feed, on PostgreSQL or SQLite.
+//! replicas, their leases and the change feed, on PostgreSQL or SQLite.
 //!
 //! Each query is written once, in the subset that both databases speak, and run on the one in use. What it finds is
 //! read by name, into a struct that derives `FromRow`; the columns of a table are listed once, beside that struct.
@@ -15,6 +15,7 @@ mod database;
 mod error;
 mod handle;
 mod key;
+mod lease;
 mod link;
 mod names;
 mod overview;
@@ -40,6 +41,7 @@ pub use crate::store::database::notify::Wake;
 pub use crate::store::error::{Cause, Error};
 pub use crate::store::handle::Store;
 pub use crate::store::key::{KeyFilter, KeySearch, StoredKey};
+pub use crate::store::lease::{LeaseLives, Leases};
 pub use crate::store::link::pending::LinkFilter;
 pub use crate::store::link::{StoredHandshake, StoredLink};
 pub use crate::store::replica::Replica;

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode};
 
 use crate::upstream::body;
-use crate::upstream::retry_after::retry_after;
 use crate::upstream::unpacked::Unpacked;
 use crate::upstream::verdict::Verdict;
 
@@ -51,10 +50,5 @@ impl Answer {
             }
             _ => self.text().clone(),
         }
-    }
-
-    /// How long X says to wait before a retry may succeed.
-    pub fn retry_after(&self) -> Option<Duration> {
-        retry_after(&self.headers)
     }
 }

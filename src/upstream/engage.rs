@@ -11,25 +11,13 @@ use hyper::{HeaderMap, StatusCode};
 use crate::model::{AuthKind, Endpoint, Secret, key};
 use crate::oauth1::{self, Credentials, Request};
 use crate::upstream::pool::{Connections, Failure};
+use crate::upstream::quotas::QUOTA_HEADERS;
 use crate::upstream::{
     Answer, Credential, Error, Room, Upstream, UpstreamEffort, Verdict, body, odd,
 };
 
-/// Headers of an answer that callers may see: the type, the date, and those by which clients pace themselves.
-const RELAYED: [HeaderName; 12] = [
-    CONTENT_TYPE,
-    DATE,
-    RETRY_AFTER,
-    HeaderName::from_static("x-per-minute-limit"),
-    HeaderName::from_static("x-per-minute-remaining"),
-    HeaderName::from_static("x-per-minute-reset"),
-    HeaderName::from_static("x-per-second-limit"),
-    HeaderName::from_static("x-per-second-remaining"),
-    HeaderName::from_static("x-per-second-reset"),
-    HeaderName::from_static("x-rate-limit-limit"),
-    HeaderName::from_static("x-rate-limit-remaining"),
-    HeaderName::from_static("x-rate-limit-reset"),
-];
+/// Headers of an answer that callers may see, beside those by which clients pace themselves.
+const RELAYED: [HeaderName; 3] = [CONTENT_TYPE, DATE, RETRY_AFTER];
 
 /// A call on its way.
 struct Sending<'a, 'r> {
@@ -209,7 +197,10 @@ fn relayed(headers: HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(8);
     // The iterator names a repeated header only once.
     for (name, value) in headers {
-        if let Some(name) = name.filter(|name| RELAYED.contains(name)) {
+        let may_see = |name: &HeaderName| {
+            RELAYED.contains(name) || QUOTA_HEADERS.as_flattened().contains(name)
+        };
+        if let Some(name) = name.filter(may_see) {
             kept.insert(name, value);
         }
     }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::model::{App, Secret};
 use crate::oauth1::percent_encode;
 use crate::upstream::failure::Failure;
-use crate::upstream::retry_after::retry_after;
+use crate::upstream::quotas::retry_after;
 use crate::upstream::{Error, Upstream};
 
 /// Why no bearer token was minted.
@@ -102,6 +102,7 @@ mod tests {
             app_only: AppOnly::Bearer,
             lookup: false,
             account_limit: None,
+            quota: crate::model::quota::Quota::default(),
         };
         let expected = "Basic eHZ6MWV2RlM0d0VFUFRHRUZQSEJvZzpMOHFxOVBaeVJnNmllS0dFS2hab2xHQzB2SldMdzhpRUo4OERSZHlPZw==";
         assert_eq!(basic(&app).to_str().unwrap(), expected);

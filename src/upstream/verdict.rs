@@ -65,6 +65,7 @@ mod tests {
             app_only: AppOnly::Bearer,
             lookup: false,
             account_limit: None,
+            quota: crate::model::quota::Quota::default(),
         };
         let token = Token { token: Secret::from("7-t"), secret: Secret::from("s") };
         let (bearer, user) = (Secret::from("b"), Credential::User(&app, &token));

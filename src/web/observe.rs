@@ -151,7 +151,8 @@ fn finish(
     }
     headers.insert(REQUEST_ID, HeaderValue::from_str(&summary.id).expect("an id is printable"));
     if let Some(relayed) = &relayed {
-        let own = elapsed.saturating_sub(relayed.trace.effort.time);
+        let trace = &relayed.trace;
+        let own = elapsed.saturating_sub(trace.effort.time).saturating_sub(trace.waited);
         headers.insert(SERVER_TIMING, timing(relayed.trace.effort.time, own));
         let meter = host.meters().of(relayed.endpoint, relayed.trace.auth);
         meter.count(response.status(), elapsed, own);
@@ -264,6 +265,7 @@ fn log(
             attempts = trace.effort.attempts,
             us,
             upstream_us = micros(trace.effort.time),
+            quota_us = (!trace.waited.is_zero()).then(|| micros(trace.waited)),
             bytes_in,
             bytes_out,
             "call"

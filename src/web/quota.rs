@@ -5,23 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 
+use crate::gateway::QUOTA_HEADERS;
 use crate::model::{AuthKind, Endpoint};
-
-/// Limit, remaining and reset (in seconds since 1970) of each quota.
-const NAMES: [[HeaderName; 3]; 2] = [
-    [
-        HeaderName::from_static("x-per-minute-limit"),
-        HeaderName::from_static("x-per-minute-remaining"),
-        HeaderName::from_static("x-per-minute-reset"),
-    ],
-    [
-        HeaderName::from_static("x-per-second-limit"),
-        HeaderName::from_static("x-per-second-remaining"),
-        HeaderName::from_static("x-per-second-reset"),
-    ],
-];
 
 /// Quotas by app, endpoint and kind of credentials; read and written without a lock.
 #[derive(Default)]
@@ -30,7 +17,7 @@ pub(crate) struct Quotas(ArcSwap<HashMap<String, Arc<OfApp>>>);
 type OfApp = [[ArcSwapOption<QuotaHeaders>; 2]; 3];
 
 /// The quota headers of an answer of X's.
-struct QuotaHeaders([[Option<HeaderValue>; 3]; 2]);
+struct QuotaHeaders([[Option<HeaderValue>; 3]; 3]);
 
 impl Quotas {
     pub(crate) fn remember(
@@ -40,8 +27,9 @@ impl Quotas {
         auth: AuthKind,
         headers: &HeaderMap,
     ) {
-        let reported =
-            NAMES.each_ref().map(|names| names.each_ref().map(|name| headers.get(name).cloned()));
+        let reported = QUOTA_HEADERS
+            .each_ref()
+            .map(|names| names.each_ref().map(|name| headers.get(name).cloned()));
         if reported.iter().flatten().all(Option::is_none) {
             return;
         }
@@ -86,7 +74,7 @@ impl Quotas {
 
 impl QuotaHeaders {
     fn insert(&self, now: i64, headers: &mut HeaderMap) {
-        for (names, [limit, remaining, reset]) in NAMES.iter().zip(&self.0) {
+        for (names, [limit, remaining, reset]) in QUOTA_HEADERS.iter().zip(&self.0) {
             // After the reset, the whole quota is available again.
             let remaining = if is_over(reset.as_ref(), now) { limit } else { remaining };
             for (name, value) in names.iter().zip([limit, remaining, reset]) {

@@ -25,6 +25,7 @@ mod pgbouncer;
 mod postgres_relay;
 mod program;
 mod question;
+mod quota;
 mod relay;
 mod sandbox;
 mod seed;

@@ -35,6 +35,11 @@ impl HandClock {
         Arc::new(HandClock { begun: (now, SystemClock.instant()), now: Mutex::new(now) })
     }
 
+    /// Seconds since 1970.
+    pub fn now_s(&self) -> i64 {
+        self.now().unix_timestamp()
+    }
+
     pub fn forward(&self, by: Duration) {
         *self.now.lock().unwrap() += by;
     }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_ENCODING, VARY};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 
-use crate::gateway::{Answer, CallTrace, Deadline, Error, Held, PREPAID, RelayRequest, Unpacked};
+use crate::gateway::{
+    Answer, CallTrace, Class, Deadline, Error, Held, PREPAID, Patience, Portion, RelayRequest,
+    Unpacked,
+};
 use crate::model::Endpoint;
 use crate::model::key::Kind;
 use crate::web::client_address::Client;
@@ -21,6 +24,8 @@ use crate::web::problem::Problem;
 use crate::web::{body, streaming};
 const ACCOUNT: HeaderName = HeaderName::from_static("countersign-account");
 const AUTH: HeaderName = HeaderName::from_static("countersign-auth");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 pub(crate) fn route(endpoint: Endpoint) -> MethodRouter<Host> {
     post(move |State(host): State<Host>, request: Request| async move {
@@ -60,7 +65,9 @@ async fn relay(
     let deadline = Deadline::within(limits.request_deadline);
     let held = host.gateway().hold_memory(&key, expected, deadline).await?;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits, deadline).await?;
-    let call = RelayRequest { key: &key, from, endpoint, account, auth, body };
+    let patience = Patience { longest: Some(limits.quota_wait), end: deadline.end };
+    let class = Class::Relayed;
+    let call = RelayRequest { key: &key, from, endpoint, account, auth, body, class, patience };
     let forwarded = host.gateway().forward(&call, held, trace);
     let answer = tokio::time::timeout_at(deadline.end, forwarded)
         .await
@@ -68,7 +75,23 @@ async fn relay(
     if let (Some(app), Some(auth)) = (&key.key.scopes.app, trace.auth) {
         host.quotas().remember(app, endpoint, auth, &answer.headers);
     }
-    Ok(respond(answer, accepted))
+    let mut response = respond(answer, accepted);
+    if let Some(portion) = trace.portion {
+        name_portion(portion, response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// The key's own part of X's quota, in the fields of draft-ietf-httpapi-ratelimit-headers; X's own headers are about the
+/// whole.
+fn name_portion(Portion { limit, left, reset }: Portion, headers: &mut HeaderMap) {
+    let fields = [
+        (RATE_LIMIT_POLICY, format!("\"x\";q={limit}")),
+        (RATE_LIMIT, format!("\"x\";r={left};t={reset}")),
+    ];
+    for (name, value) in fields {
+        headers.insert(name, HeaderValue::from_str(&value).expect("numbers are printable"));
+    }
 }
 
 /// A refusal, with the quota headers that X's clients expect in every answer.

@@ -211,6 +211,8 @@ pub(crate) fn of_relay() -> Vec<Sample> {
             retry_after: Duration::from_hours(240),
         }
         .into(),
+        Error::QuotaExhausted { app: "main".to_owned(), retry_after: Duration::from_secs(12) }
+            .into(),
         Error::AppCredentialsRejected {
             app: "main".to_owned(),
             retry_after: Duration::from_secs(10),

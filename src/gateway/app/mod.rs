@@ -4,6 +4,7 @@ pub(super) mod account_limit;
 pub(super) mod bearer;
 pub(super) mod faults;
 pub(super) mod pauses;
+pub(super) mod pools;
 pub(super) mod reconnects;
 pub(super) mod verifications;
 
@@ -20,10 +21,11 @@ use crate::gateway::app::account_limit::MonthlyAccounts;
 use crate::gateway::app::bearer::{Bearer, BearerSource, Minting};
 use crate::gateway::app::faults::{Fault, Faults};
 use crate::gateway::app::pauses::LookupPause;
+use crate::gateway::app::pools::Pools;
 use crate::gateway::app::reconnects::Reconnects;
 use crate::gateway::app::verifications::Verifications;
 use crate::gateway::cache::Cache;
-use crate::model::{App, UserId};
+use crate::model::{App, Clock, UserId};
 use crate::upstream::{Answer, Credential};
 
 /// An app with its current bearer token and cached accounts.
@@ -43,13 +45,15 @@ pub(in crate::gateway) struct AppState {
     /// Turns for the calls of questions, which run side by side.
     pub(in crate::gateway) question_turns: Arc<Turns>,
     pub(in crate::gateway) lookup_pause: LookupPause,
+    pub(in crate::gateway) pools: Pools,
     pub(in crate::gateway) month: MonthlyAccounts,
 }
 
 impl AppState {
-    pub(in crate::gateway) fn new(app: App, limits: &Limits) -> AppState {
+    pub(in crate::gateway) fn new(app: App, limits: &Limits, clock: &Arc<dyn Clock>) -> AppState {
         AppState {
             month: MonthlyAccounts::new(app.account_limit),
+            pools: Pools::new(&app.name, app.quota, clock),
             name: app.name.clone(),
             settings: ArcSwap::from_pointee(app),
             current: ArcSwapOption::empty(),

@@ -2,10 +2,12 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::admission::Held;
+use crate::admission::quota::{Class, Exhausted, Patience, Permit, Portion, Wanted};
 use crate::gateway::app::AppState;
 use crate::gateway::app::bearer::BearerSource;
 use crate::gateway::call::check::{Checked, check};
@@ -14,7 +16,8 @@ use crate::gateway::key::KnownKey;
 use crate::gateway::usage::Counted;
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
-use crate::upstream::{Answer, Credential, Room, UpstreamEffort, Verdict};
+use crate::upstream;
+use crate::upstream::{Answer, Credential, Room, StatusCode, UpstreamEffort, Verdict};
 
 /// A call from a caller whose key was checked.
 pub struct RelayRequest<'a> {
@@ -27,6 +30,9 @@ pub struct RelayRequest<'a> {
     /// `Countersign-Auth`: `app` or `user`, or as answers say it, `app-only` or `user-context`.
     pub auth: Option<&'a str>,
     pub body: Bytes,
+    pub class: Class,
+    /// How long it may wait for X's quota.
+    pub patience: Patience,
 }
 
 /// What is learnt about a call on its way, for the log line, the metrics and the answer's headers.
@@ -39,6 +45,12 @@ pub struct CallTrace {
     pub posts: usize,
     pub metrics: Vec<Metric>,
     pub effort: UpstreamEffort,
+    /// How long the call waited for X's quota.
+    pub waited: Duration,
+    /// The key's part of X's quota, if that is known.
+    pub portion: Option<Portion>,
+    /// The permit in X's quota that the next request takes, if it has one already.
+    pub(in crate::gateway) permit: Option<Permit>,
 }
 
 impl Gateway {
@@ -181,7 +193,8 @@ impl Gateway {
         Ok(answer)
     }
 
-    /// Makes one upstream call and records its cost in the trace.
+    /// Makes one upstream call once X's quota has a permit for it, and records its cost in the trace. If X refuses it
+    /// all the same, because something else uses the quota too, it is made once more when there is quota again.
     async fn engage(
         &self,
         app: &AppState,
@@ -190,16 +203,80 @@ impl Gateway {
         room: &mut Room<'_>,
         trace: &mut CallTrace,
     ) -> Result<Answer, Error> {
+        let kind = credential.kind();
+        let permit = match trace.permit.take() {
+            Some(permit) => permit,
+            None => self.take_permit(app, call, kind, &mut trace.waited).await?,
+        };
+        let answer = self.request(app, call, credential, room, trace, permit).await?;
+        if answer.status != StatusCode::TOO_MANY_REQUESTS || !app.pools.are_enforced() {
+            return Ok(answer);
+        }
+        match self.take_permit(app, call, kind, &mut trace.waited).await {
+            // Boxed, since it is seldom needed: each call's future would have to make room for it.
+            Ok(permit) => Box::pin(self.request(app, call, credential, room, trace, permit)).await,
+            Err(_) => Ok(answer),
+        }
+    }
+
+    async fn request(
+        &self,
+        app: &AppState,
+        call: &RelayRequest<'_>,
+        credential: Credential<'_>,
+        room: &mut Room<'_>,
+        trace: &mut CallTrace,
+        mut permit: Permit,
+    ) -> Result<Answer, Error> {
         let account = trace.account.filter(|_| credential.kind() == AuthKind::UserContext);
         let (auth, posts) = (credential.kind(), trace.posts);
         let counted = Counted { account, endpoint: call.endpoint, auth, posts };
         let mut counting = self.count(app, call.key, counted, &mut trace.effort)?;
         let effort = &mut *counting.effort;
-        let answer =
-            self.0.upstream.engage(call.endpoint, &call.body, credential, room, effort).await?;
+        let before = effort.attempts;
+        permit.send();
+        let answered =
+            self.0.upstream.engage(call.endpoint, &call.body, credential, room, effort).await;
+        let report = answered.as_ref().ok().map(Answer::report);
+        // What did not reach X, X did not count.
+        let is_unreached = matches!(answered, Err(upstream::Error::Unreachable(_)));
+        permit.finish(report.as_ref(), if is_unreached { 0 } else { effort.attempts - before });
+        if call.class == Class::Relayed {
+            trace.portion = app.pools.of(call.endpoint, auth).portion(&call.key.turn, 1);
+        }
+        let answer = answered?;
         counting.bytes = answer.wire.len();
         app.judge(credential, &answer);
         Ok(answer)
+    }
+
+    /// Waits for a permit in the quota that X gives the app for such calls, and adds the time to `waited`.
+    pub(in crate::gateway) async fn take_permit(
+        &self,
+        app: &AppState,
+        call: &RelayRequest<'_>,
+        kind: AuthKind,
+        waited: &mut Duration,
+    ) -> Result<Permit, Error> {
+        let RelayRequest { class, patience, endpoint, .. } = *call;
+        let pool = app.pools.of(endpoint, kind);
+        let key = &call.key.turn;
+        let call = Wanted { key, weight: 1, class, patience };
+        if let Some(permit) = pool.try_take(call) {
+            if permit.exceeds() {
+                app.pools.count_excess();
+            }
+            return Ok(permit);
+        }
+        let begun = self.0.clock.instant();
+        let taken = pool.take(call).await;
+        let wait = self.0.clock.instant().saturating_duration_since(begun);
+        *waited += wait;
+        app.pools.record_wait(wait);
+        taken.map_err(|Exhausted { retry_after }| {
+            app.pools.count_refusal();
+            Error::QuotaExhausted { app: app.name.clone(), retry_after }
+        })
     }
 }
 

@@ -13,6 +13,10 @@ use crate::upstream::{Answer, Refusal, UpstreamEffort};
 impl Run {
     pub(super) fn absorb(&mut self, (task, outcome, effort): Done) {
         self.end_probe(&task.call);
+        if let Err(Error::QuotaExhausted { retry_after, .. }) = outcome {
+            self.retry_after = self.retry_after.max(Some(retry_after));
+            return self.give_up(task.call, Reason::Quota, "X's quota is used up");
+        }
         self.record_call(
             &task.call,
             effort,
@@ -58,7 +62,6 @@ impl Run {
                 self.try_next(task, Reason::AccountRevoked, "X rejects its token");
             }
             Some(Refusal::Quota) => {
-                self.exhausted.insert(task.call.signer.kind());
                 self.give_up(task.call, Reason::Quota, "X's quota is used up");
             }
             Some(Refusal::Other(detail)) => {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use crate::gateway::question::plan::{Call, Reason, Signer};
 use crate::gateway::question::recent::Recent;
-use crate::gateway::question::run::{NOT_THEIRS, Run, Task};
-use crate::model::{Endpoint, UserId};
+use crate::gateway::question::run::{NOT_THEIRS, Run, Sent, Task};
+use crate::model::{AuthKind, Endpoint, UserId};
 
 /// How many waiting calls are searched for one that may begin, if complete posts have to be sent first.
 const NEAR: usize = 256;
@@ -33,11 +33,24 @@ impl Run {
         }
     }
 
-    /// The next call that can be made now, if there is quota for it; with nothing in flight, even one without room.
-    pub(super) fn next_task(&mut self, nothing_in_flight: bool) -> Option<Task> {
+    /// The next call that can begin now; with nothing in flight, even one without room. Calls with either kind of
+    /// credentials begin beside those with the other, since these may have to wait for X's quota.
+    pub(super) fn next_task(
+        &mut self,
+        in_flight: &HashMap<tokio::task::Id, (Call, Sent)>,
+    ) -> Option<Task> {
+        let nothing_in_flight = in_flight.is_empty();
+        let has_turn = |kind: AuthKind| {
+            let of_kind = in_flight.values().filter(|(call, _)| call.signer.kind() == kind);
+            of_kind.count() < self.size.at_once
+        };
+        let has_turn = AuthKind::ALL.map(has_turn);
         loop {
             self.plan_as_app(nothing_in_flight && self.waiting.is_empty());
-            let may_begin = |task: &Task| self.is_free(task) && self.has_room(task);
+            let may_begin = |task: &Task| {
+                let has_turn = has_turn.get(task.call.signer.kind() as usize);
+                has_turn == Some(&true) && self.is_free(task) && self.has_room(task)
+            };
             // Calls of the same posts stand together.
             let near = if self.parts.is_some() { NEAR } else { usize::MAX };
             let place = self.waiting.iter().take(near).position(may_begin);
@@ -48,11 +61,7 @@ impl Run {
                 place => place,
             };
             let task = place.and_then(|place| self.waiting.remove(place))?;
-            if self.exhausted.contains(&task.call.signer.kind()) {
-                let posts = task.call.posts.clone();
-                self.give_up(task.call, Reason::Quota, "X's quota is used up");
-                self.note_ended(&posts);
-            } else if let Some(task) = self.without_settled(task) {
+            if let Some(task) = self.without_settled(task) {
                 if task.is_probe() {
                     self.probed.extend(&task.call.posts);
                 }

@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant as TokioInstant, Sleep};
+use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use crate::admission::Held;
 use crate::gateway::app::AppState;
@@ -23,8 +24,8 @@ use crate::gateway::question::recent::Recent;
 use crate::gateway::question::size::Size;
 use crate::gateway::question::streaming::Parts;
 use crate::gateway::question::{Grouping, Question, Window};
-use crate::gateway::{CallTrace, Error, Gateway};
-use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
+use crate::gateway::{CallTrace, Class, Error, Gateway, Patience};
+use crate::model::{AccountRef, Endpoint, Metric, UserId};
 use crate::upstream::{Answer, Room, UpstreamEffort};
 
 pub(super) const NOT_THEIRS: &str = "not by the user to whom they were attributed";
@@ -49,7 +50,17 @@ impl Task {
 pub(super) type Done = (Task, Result<Answer, Error>, UpstreamEffort);
 
 /// When a call was sent, once it was.
-type Sent = Arc<OnceLock<Instant>>;
+pub(super) type Sent = Arc<OnceLock<Instant>>;
+
+/// What the calls of a question have in common.
+#[derive(Clone)]
+struct Terms {
+    end: TokioInstant,
+    /// Bytes for each answer as it comes.
+    room: usize,
+    /// One for each answer that may be read at the same time.
+    slots: Arc<Semaphore>,
+}
 
 /// One question being answered.
 pub(super) struct Run {
@@ -66,8 +77,6 @@ pub(super) struct Run {
     pub(super) missing: Vec<Missing>,
     /// Whether any answer had numbers.
     pub(super) has_any: bool,
-    /// Kinds of credentials whose quota is used up.
-    pub(super) exhausted: HashSet<AuthKind>,
     /// Posts whose author is being found out: their other calls wait for that.
     pub(super) probed: HashSet<u64>,
     pub(super) learnt: HashMap<u64, UserId>,
@@ -112,7 +121,6 @@ impl Run {
             calls: Vec::new(),
             missing: Vec::new(),
             has_any: false,
-            exhausted: HashSet::new(),
             probed: HashSet::new(),
             learnt: HashMap::new(),
             foreign: HashSet::new(),
@@ -156,7 +164,7 @@ impl Run {
             let candidate = self.candidates.iter().position(place).unwrap_or_default();
             self.enqueue(Task { call, candidate, is_retry: false });
         }
-        self.run_until(tokio::time::sleep_until(deadline)).await;
+        self.run_until(deadline).await;
         if let Some(recent) = self.recent.take() {
             let missing = recent.finish(&mut self.merged);
             self.missing.extend(missing);
@@ -175,14 +183,13 @@ impl Run {
         self.finish(question, held)
     }
 
-    async fn run_until(&mut self, deadline: Sleep) {
-        let mut deadline = pin!(deadline);
+    async fn run_until(&mut self, end: TokioInstant) {
+        let mut deadline = pin!(sleep_until(end));
+        let terms = Terms { end, room: self.size.wire, slots: self.slots() };
         let mut running: JoinSet<Done> = JoinSet::new();
         let mut in_flight: HashMap<tokio::task::Id, (Call, Sent)> = HashMap::new();
         loop {
-            while running.len() < self.size.at_once
-                && let Some(task) = self.next_task(running.is_empty())
-            {
+            while let Some(task) = self.next_task(&in_flight) {
                 let (call, sent) = (task.call.clone(), Sent::default());
                 let handle = running.spawn(make_call(
                     self.gateway.clone(),
@@ -190,7 +197,7 @@ impl Run {
                     self.caller.clone(),
                     Arc::clone(&self.groupings),
                     task,
-                    (Arc::clone(&sent), self.size.wire),
+                    (Arc::clone(&sent), terms.clone()),
                 ));
                 in_flight.insert(handle.id(), (call, sent));
             }
@@ -224,6 +231,10 @@ impl Run {
         for task in std::mem::take(&mut self.waiting) {
             self.record_missing(task.call, Reason::Deadline, "no time was left");
         }
+    }
+
+    fn slots(&self) -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(self.size.at_once))
     }
 
     pub(super) fn has_parts(&self) -> bool {
@@ -294,17 +305,32 @@ async fn make_call(
     caller: Caller,
     groupings: Arc<Vec<Grouping>>,
     task: Task,
-    (sent, most): (Sent, usize),
+    (sent, terms): (Sent, Terms),
 ) -> Done {
     let body = Bytes::from(task.call.body(&groupings));
     let endpoint: Endpoint = task.call.endpoint;
     let Caller { key, from, .. } = &caller;
-    let call =
-        forward::RelayRequest { key, from: *from, endpoint, account: None, auth: None, body };
+    let call = forward::RelayRequest {
+        key,
+        from: *from,
+        endpoint,
+        account: None,
+        auth: None,
+        body,
+        class: Class::Part,
+        patience: Patience { longest: None, end: terms.end },
+    };
     let mut trace = CallTrace { posts: task.call.posts.len(), ..CallTrace::default() };
+    // First the permit under X's quota, for which one call may wait long while others have theirs.
+    let kind = task.call.signer.kind();
+    match gateway.take_permit(&app, &call, kind, &mut trace.waited).await {
+        Ok(permit) => trace.permit = Some(permit),
+        Err(error) => return (task, Err(error), trace.effort),
+    }
+    let _slot = terms.slots.acquire().await;
     let turn = app.question_turns.take(&key.turn, 1).await;
     let _ = sent.set(gateway.0.clock.instant());
-    let room = &mut Room::UpTo(most);
+    let room = &mut Room::UpTo(terms.room);
     let answer = match task.call.signer.account() {
         None => gateway.call_as_app(&app, &call, room, &mut trace).await,
         Some(account) => {

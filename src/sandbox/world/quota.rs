@@ -23,7 +23,24 @@ pub enum Pool {
 /// Counters of the present minute and second.
 #[derive(Default)]
 pub struct Quotas {
-    counters: HashMap<(Pool, i64), Counter>,
+    counters: HashMap<(Pool, Window), Counter>,
+}
+
+/// A window of calls that are counted together.
+#[derive(Clone, Copy, Eq, Hash, PartialEq)]
+enum Window {
+    Second,
+    /// Of this many seconds.
+    Minute(i64),
+}
+
+impl Window {
+    fn seconds(self) -> i64 {
+        match self {
+            Window::Second => 1,
+            Window::Minute(seconds) => seconds,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -49,9 +66,11 @@ impl Allowance {
 impl Quotas {
     /// Counts an engagement call at `now_s`.
     pub fn spend(&mut self, pool: Pool, switches: &Switches, now_s: i64) -> Allowance {
-        let (minute_left, minute_over) = self.count(pool, 60, switches.per_minute, now_s);
-        let (second_left, second_over) = self.count(pool, 1, switches.per_second, now_s);
-        let minute_reset = (now_s.div_euclid(60) + 1) * 60;
+        let minute_s = i64::from(switches.minute_s.get());
+        let minute = self.count(pool, Window::Minute(minute_s), switches.per_minute, now_s);
+        let second = self.count(pool, Window::Second, switches.per_second, now_s);
+        let ((minute_left, minute_over), (second_left, second_over)) = (minute, second);
+        let minute_reset = (now_s.div_euclid(minute_s) + 1) * minute_s;
         let mut headers = vec![
             ("x-per-minute-limit", i64::from(switches.per_minute)),
             ("x-per-minute-remaining", minute_left),
@@ -73,7 +92,8 @@ impl Quotas {
     /// Counts a look-up of posts at `now_s`.
     pub fn look_up(&mut self, app: usize, switches: &Switches, now_s: i64) -> Allowance {
         let limit = switches.lookups_per_15_minutes;
-        let (left, is_spent) = self.count(Pool::Lookup(app), LOOKUP_WINDOW_S, limit, now_s);
+        let (left, is_spent) =
+            self.count(Pool::Lookup(app), Window::Minute(LOOKUP_WINDOW_S), limit, now_s);
         let headers = vec![
             ("x-rate-limit-limit", i64::from(limit)),
             ("x-rate-limit-remaining", left),
@@ -84,13 +104,13 @@ impl Quotas {
 
     /// Counts the minting of a bearer token, and returns whether it is allowed.
     pub fn may_mint(&mut self, app: usize, switches: &Switches, now_s: i64) -> bool {
-        !self.count(Pool::Mint(app), 60, switches.mints_per_minute, now_s).1
+        !self.count(Pool::Mint(app), Window::Minute(60), switches.mints_per_minute, now_s).1
     }
 
-    /// Counts a call, and returns how many are left in the window of `seconds`, and whether this one was too many.
-    fn count(&mut self, pool: Pool, seconds: i64, limit: u32, now_s: i64) -> (i64, bool) {
-        let window = now_s.div_euclid(seconds);
-        let counter = self.counters.entry((pool, seconds)).or_default();
+    /// Counts a call, and returns how many are left in the window, and whether this one was too many.
+    fn count(&mut self, pool: Pool, of: Window, limit: u32, now_s: i64) -> (i64, bool) {
+        let window = now_s.div_euclid(of.seconds());
+        let counter = self.counters.entry((pool, of)).or_default();
         if counter.window != window {
             *counter = Counter { window, used: 0 };
         }

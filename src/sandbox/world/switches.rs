@@ -1,5 +1,7 @@
 //! The switches: every point on which the documentation is silent or disagrees with itself (reference 9.2).
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -32,6 +34,8 @@ pub struct Switches {
     pub lookup_form: LookupForm,
     /// Calls a minute, for each app, endpoint and kind of credentials.
     pub per_minute: u32,
+    /// How many seconds that minute has.
+    pub minute_s: NonZeroU32,
     /// Calls a second, counted likewise.
     pub per_second: u32,
     /// Bearer tokens minted a minute, for each app.
@@ -69,6 +73,7 @@ impl Default for Switches {
             revoked_wording: RevokedWording::StringFamily,
             lookup_form: LookupForm::Tweet,
             per_minute: 100_000,
+            minute_s: NonZeroU32::new(60).expect("60 is not 0"),
             per_second: 10_000,
             mints_per_minute: 1_000,
             lookups_per_15_minutes: 100_000,

@@ -24,7 +24,7 @@ pub struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         version: 1,
         name: "initial",
@@ -39,6 +39,14 @@ const MIGRATIONS: [Migration; 2] = [
         oldest_program: 2,
         postgres: include_str!("../../../migrations/postgres/0002_events_in_parallel.sql"),
         sqlite: include_str!("../../../migrations/sqlite/0002_events_in_parallel.sql"),
+    },
+    Migration {
+        version: 3,
+        name: "quotas",
+        // The second program refuses keys with limits, which it does not know.
+        oldest_program: 2,
+        postgres: include_str!("../../../migrations/postgres/0003_quotas.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0003_quotas.sql"),
     },
 ];
 

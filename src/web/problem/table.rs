@@ -36,6 +36,9 @@ impl From<Error> for Problem {
                     "{text}; other accounts can be used from {until}, or once an operator raises apps.{app}.account_limit"
                 )
             }
+            Error::QuotaExhausted { retry_after, .. } => {
+                format!("{text}; a call can be made in about {} s", retry_after.as_secs())
+            }
             Error::NotConnected(end) => format!("{text} {}", end.advice()),
             Error::NothingAnswered { missing, .. } => {
                 format!("no results: {}", nothing_answered::explain(missing))
@@ -85,6 +88,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
             "account_limit_reached",
             "The app's account limit for this month is reached",
         ),
+        Error::QuotaExhausted { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "quota_exhausted", "X's quota is used up")
+        }
         Error::NothingAnswered { reason, .. } => {
             (nothing_answered::status_of(*reason), "nothing_answered", "No results")
         }
@@ -147,6 +153,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         Error::TooManyGuesses => Some(Duration::from_mins(1)),
         Error::VaultKeyUnavailable(_) => Some(OPERATOR),
         Error::AppCredentialsRejected { retry_after, .. }
+        | Error::QuotaExhausted { retry_after, .. }
         | Error::AccountLimitReached { retry_after, .. }
         | Error::TooManyLinks { retry_after, .. } => Some(*retry_after),
         Error::NothingAnswered { reason, retry_after, .. } => match reason {

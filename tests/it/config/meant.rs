@@ -12,7 +12,7 @@ const AROUND: [(&str, &str); 6] =
     [("", "\n"), ("", "\r\n"), ("\u{feff}", ""), ("\u{feff}", "\r\n"), (" ", "\t\n\n"), ("\n", "")];
 /// What counts as nothing.
 const NOTHING: [&str; 5] = ["", " ", "\n", "\r\n", "\u{feff}\r\n"];
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 11] = [
     "account_limit",
     "app_only",
     "bearer_token",
@@ -20,6 +20,10 @@ const FIELDS: [&str; 7] = [
     "consumer_secret",
     "lookup",
     "over_limit",
+    "quota.mode",
+    "quota.per_minute",
+    "quota.per_second",
+    "quota.scope",
 ];
 
 /// Every key that has a default, with the default as a variable would hold it.

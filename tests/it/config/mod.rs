@@ -9,6 +9,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::Duration;
 
+use countersign::model::quota::Quota;
+
 use countersign::config::{self, Config, Errors, LogFormat, LogLevel, Problem, Ring};
 use countersign::model::AppOnly;
 
@@ -50,12 +52,21 @@ fn the_default_file_gives_a_sentence_to_every_key() {
         let is_variant = pair[1].contains("_file = ");
         assert!(pair[0].starts_with("# ") && (is_variant || !is_key(pair[0])), "{}", pair[1]);
     }
-    assert_eq!(keys, 74, "a key came or went: does the file still name every one?");
+    assert_eq!(keys, 79, "a key came or went: does the file still name every one?");
 }
 
 #[test]
 fn a_file_with_every_documented_key_parses() {
-    const OF_APP: [&str; 4] = ["app_only", "lookup", "account_limit", "over_limit"];
+    const OF_APP: [&str; 8] = [
+        "app_only",
+        "lookup",
+        "account_limit",
+        "over_limit",
+        "scope = ",
+        "per_minute = ",
+        "per_second = ",
+        "mode = ",
+    ];
     let uncommented = |line: &str| match line.strip_prefix("# ") {
         Some(rest) if rest.starts_with("[apps") || rest.contains("_file = ") => rest.to_owned(),
         Some(rest) if OF_APP.iter().any(|key| rest.starts_with(key)) => rest.to_owned(),
@@ -78,6 +89,8 @@ fn a_file_with_every_documented_key_parses() {
     let app = &config.apps["main"];
     assert_eq!((app.consumer_key.as_str(), app.consumer_secret.expose()), (CANARY, CANARY));
     assert_eq!(app.bearer_token.as_ref().unwrap().expose(), CANARY);
+    let Quota { per_minute, per_second, .. } = app.quota;
+    assert_eq!((per_minute, per_second), (Some(600), Some(20)));
 }
 
 #[test]

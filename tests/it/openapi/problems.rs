@@ -213,7 +213,8 @@ async fn an_upstream_that_fails_and_accounts_that_have_ended() {
     let answer = verify.ask(&doors, &verify.example_path()).send().await;
     verify.refuses(&document, &answer, 502, "upstream_unreachable");
 
-    doors.gateway.order(json!([{ "kind": "status", "code": 88, "path": "/insights/" }])).await;
+    let spent = json!({ "kind": "status", "code": 88, "headers": { "retry-after": "60" } });
+    doors.gateway.order(json!([spent])).await;
     let ask = historical.ask(&doors, &historical.path).header("countersign-account", "@alice");
     let relayed = ask.send().await;
     relayed.is_relayed(429);

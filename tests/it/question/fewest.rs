@@ -5,7 +5,9 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
-use crate::question::{PLAN, ask, ask_with, calls, missing, question, start_gateway};
+use crate::question::{
+    PLAN, ask, ask_with, calls, missing, question, start_gateway, start_observing,
+};
 use crate::upstream::NOW;
 
 /// A question on posts whose authors it names.
@@ -41,7 +43,7 @@ async fn public_types_of_connected_authors_take_no_call_of_their_own(database: D
 }
 
 async fn public_types_are_asked_as_the_app_where_the_authors_call_fails(database: Database) {
-    let gateway = start_gateway(&database).await;
+    let gateway = start_observing(&database).await;
     let wanted = owned(&gateway, &["alice", "bob"], 2, &["favorites", "impressions"]);
     let posts = |answer: &Value, metric: &str| {
         let posts = answer["by_tweet"].as_object().unwrap().values();

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::http::Answer;
-use crate::question::{PATH, PLAN, ask, ask_with, missing, question};
+use crate::question::{PATH, PLAN, ask, ask_with, missing, observing, question};
 use crate::upstream::{TestSandbox, small};
 
 const NDJSON: &str = "application/x-ndjson";
@@ -15,6 +15,7 @@ const NDJSON: &str = "application/x-ndjson";
 async fn one_by_one(database: &Database) -> TestGateway {
     TestGateway::build(TestSandbox::start_with(small()).await, &database.settings(), |config| {
         config.limits.question_calls = 1;
+        observing(config);
     })
     .await
 }

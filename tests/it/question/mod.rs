@@ -18,6 +18,8 @@ mod trouble;
 
 use std::collections::BTreeMap;
 
+use countersign::config::Config;
+use countersign::model::quota::Mode;
 use countersign::sandbox::Settings;
 use serde_json::{Value, json};
 
@@ -33,6 +35,17 @@ pub const PLAN: &str = "/v1/engagement/plan";
 pub async fn start_gateway(database: &Database) -> TestGateway {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
     TestGateway::build(sandbox, &database.settings(), |_| ()).await
+}
+
+/// The same, which relays X's word on quotas at once instead of waiting for them.
+async fn start_observing(database: &Database) -> TestGateway {
+    let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
+    TestGateway::build(sandbox, &database.settings(), observing).await
+}
+
+/// Waits for no quota: X's clock stands still in tests.
+pub fn observing(config: &mut Config) {
+    config.apps.values_mut().for_each(|app| app.quota.mode = Mode::Observe);
 }
 
 pub async fn ask_with(gateway: &TestGateway, key: &str, path: &str, question: &Value) -> Answer {

@@ -6,7 +6,9 @@ use serde_json::json;
 
 use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
-use crate::question::{PATH, PLAN, ask, ask_with, missing, question, start_gateway};
+use crate::question::{
+    PATH, PLAN, ask, ask_with, missing, question, start_gateway, start_observing,
+};
 use crate::trouble::user_becomes;
 use crate::upstream::{TestSandbox, small};
 
@@ -67,7 +69,7 @@ async fn an_account_that_is_revoked_meanwhile_keeps_what_came_before(database: D
 }
 
 async fn a_spent_quota_and_faults_leave_the_rest(database: Database) {
-    let gateway = start_gateway(&database).await;
+    let gateway = start_observing(&database).await;
     let ids = [gateway.sandbox.ids("alice", 2), gateway.sandbox.ids("bob", 2)].concat();
     let mut wanted = question(&ids, &["impressions", "favorites"]);
     let owner = |name: &str| json!(gateway.id(name).to_string());
@@ -98,7 +100,7 @@ async fn a_spent_quota_and_faults_leave_the_rest(database: Database) {
 }
 
 async fn where_nothing_was_answered_it_is_said_when_to_ask_again(database: Database) {
-    let gateway = start_gateway(&database).await;
+    let gateway = start_observing(&database).await;
     let wanted = question(&gateway.sandbox.ids("alice", 2), &["favorites"]);
     let reset = (gateway.sandbox.clock.now().unix_timestamp() + 42).to_string();
     let spent = json!({ "x-per-minute-remaining": "0", "x-per-minute-reset": reset });

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::database::{Database, Kind, fresh, on_both};
 use crate::gateway::TestGateway;
 use crate::http::Ask;
+use crate::question::observing;
 
 async fn sent(gateway: &TestGateway, endpoint: Endpoint, body: &str) {
     gateway.call_as("alice", endpoint, &json!({})).body(body).send().await;
@@ -175,7 +176,7 @@ async fn public_clients_get_what_the_upstream_gives_them() {
 #[tokio::test]
 async fn the_upstreams_errors_come_through_unchanged() {
     let database = fresh(Kind::Sqlite).await;
-    let gateway = TestGateway::start(&database).await;
+    let gateway = TestGateway::start_with(&database, observing).await;
     let body = json!({
         "tweet_ids": ["20"], "engagement_types": ["impressions"], "groupings": { "g": { "group_by": ["tweet.id"] } },
     });

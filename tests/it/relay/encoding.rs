@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use crate::database::{Kind, fresh};
 use crate::gateway::TestGateway;
 use crate::http::Answer;
+use crate::question::observing;
 use crate::relay::{private, public};
 use crate::upstream::TOTALS;
 
@@ -241,7 +242,7 @@ const OWN: [&str; 8] = [
 #[tokio::test]
 async fn an_answers_headers_are_those_of_the_list_and_no_other() {
     let database = fresh(Kind::Sqlite).await;
-    let gateway = TestGateway::start(&database).await;
+    let gateway = TestGateway::start_with(&database, observing).await;
     let mut headers: serde_json::Map<String, Value> = PACES
         .iter()
         .chain(&ODD)

@@ -11,6 +11,7 @@ mod errors;
 mod faults;
 mod files;
 mod keys;
+mod leases;
 mod links;
 mod losses;
 mod poolers;

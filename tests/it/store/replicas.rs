@@ -8,7 +8,7 @@ use crate::database::{Database, NOW, on_both};
 
 const SILENCE: Duration = Duration::from_secs(20);
 
-fn replica(id: &str, keys: &[&str]) -> Replica {
+pub fn replica(id: &str, keys: &[&str]) -> Replica {
     Replica {
         id: id.to_owned(),
         host: format!("host of {id}"),

@@ -15,7 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("telemetry", &["config"]),
     ("vault", &["config", "model"]),
     ("store", &["config", "model"]),
-    ("admission", &[]),
+    ("admission", &["model"]),
     ("upstream", &["admission", "config", "model", "oauth1"]),
     ("gateway", &["admission", "config", "model", "store", "upstream", "vault"]),
     ("wire", &["gateway", "model"]),

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use crate::database::{Database, Kind, fresh, newest, on_both};
 use crate::gateway::TestGateway;
 use crate::http::Answer;
+use crate::question::observing;
 use crate::trouble::{attempts, private, public, switch, user_becomes};
 use crate::upstream::{TestSandbox, small};
 
@@ -170,7 +171,7 @@ async fn a_check_marks_what_it_finds(database: Database) {
 }
 
 async fn the_apps_and_the_clocks_faults_never_touch_an_account(database: Database) {
-    let gateway = TestGateway::start(&database).await;
+    let gateway = TestGateway::start_with(&database, observing).await;
     let coded = |status: u16, code: i64| json!({ "status": status, "code": code });
     let said = |status: u16, text: &str| json!({ "status": status, "message": text });
     let faults = [

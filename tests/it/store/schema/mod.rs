@@ -1,16 +1,18 @@
 //! Migrations.
 
 use countersign::model::key::{Right, Role};
+use countersign::model::quota::KeyLease;
 use countersign::model::usage::Aspect;
 use countersign::model::webhook::Subject;
-use countersign::store::{Change, Error, Schema, Store, UsageFilter};
+use countersign::store::{Change, Error, LeaseLives, Schema, Store, UsageFilter};
 use tokio::task::JoinSet;
 
 use crate::database::{Database, Kind, NOW, on_both};
 use crate::store::id;
 
 /// What each version's program may have written, by version.
-const ROWS: [(i64, &str); 2] = [(1, include_str!("0001.sql")), (2, include_str!("0002.sql"))];
+const ROWS: [(i64, &str); 3] =
+    [(1, include_str!("0001.sql")), (2, include_str!("0002.sql")), (3, include_str!("0003.sql"))];
 
 async fn eight_replicas_that_start_at_once_migrate_once(database: Database) {
     let mut replicas = JoinSet::new();
@@ -111,6 +113,12 @@ async fn rows_of_every_version_are_read_after_the_last(database: Database) {
     let subjects: Vec<_> = claimed.into_iter().map(|claimed| claimed.delivery.subject).collect();
     let alice = Subject::Account { user_id: id(7), screen_name: "alice".to_owned() };
     assert_eq!(subjects, [alice, Subject::Import { added: 3, replaced: 2 }]);
+    let second = std::time::Duration::from_secs(1);
+    let lives = LeaseLives { quotas: second, keys: second };
+    let leases = store.list_leases_of_others("r1", lives).await.unwrap();
+    let (pool, lease) = &leases.quotas[0];
+    assert_eq!((&*pool.0, &*pool.1, lease.made), ("main", "app-only totals", 12));
+    assert_eq!(leases.keys[0].1, KeyLease { made: 5, most: 20, wanted: 9 });
 }
 
 async fn add_version(database: &Database, version: i64, oldest_program: i64) {

@@ -1,22 +1,63 @@
-//! How long an answer says to wait, by its sender's clock.
+//! The quotas that an answer reports, and how long it says to wait, by its sender's clock (reference 5).
 
 use std::time::Duration;
 
-use hyper::HeaderMap;
-use hyper::header::RETRY_AFTER;
+use hyper::header::{HeaderName, RETRY_AFTER};
+use hyper::{HeaderMap, StatusCode};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
+use crate::model::quota::{Report, Reported};
+use crate::upstream::Answer;
 use crate::upstream::skew::date;
 
-/// For each quota, the headers that say what is left and when it is full again (reference 5).
-const QUOTAS: [(&str, &str); 3] = [
-    ("x-per-second-remaining", "x-per-second-reset"),
-    ("x-per-minute-remaining", "x-per-minute-reset"),
-    ("x-rate-limit-remaining", "x-rate-limit-reset"),
+/// Limit, remaining calls and reset (in seconds since 1970) of the quotas per second, per minute, and of X's other APIs.
+pub static QUOTA_HEADERS: [[HeaderName; 3]; 3] = [
+    [
+        HeaderName::from_static("x-per-second-limit"),
+        HeaderName::from_static("x-per-second-remaining"),
+        HeaderName::from_static("x-per-second-reset"),
+    ],
+    [
+        HeaderName::from_static("x-per-minute-limit"),
+        HeaderName::from_static("x-per-minute-remaining"),
+        HeaderName::from_static("x-per-minute-reset"),
+    ],
+    [
+        HeaderName::from_static("x-rate-limit-limit"),
+        HeaderName::from_static("x-rate-limit-remaining"),
+        HeaderName::from_static("x-rate-limit-reset"),
+    ],
 ];
 /// X's longest quota window; a later reset is cut to it.
 const LONGEST_WINDOW: i64 = 15 * 60;
+
+impl Answer {
+    /// What it says about the quotas that its call counted against.
+    pub fn report(&self) -> Report {
+        let windows = QUOTA_HEADERS.each_ref().map(|names| reported(&self.headers, names));
+        let is_refusal = self.status == StatusCode::TOO_MANY_REQUESTS;
+        let wait = if is_refusal { named(&self.headers) } else { None };
+        Report {
+            date: date(&self.headers).map(OffsetDateTime::unix_timestamp),
+            windows,
+            is_refusal,
+            retry_after: wait.map(|wait| u32::try_from(wait.as_secs()).unwrap_or(u32::MAX)),
+        }
+    }
+
+    /// How long X says to wait before a retry may succeed.
+    pub fn retry_after(&self) -> Option<Duration> {
+        retry_after(&self.headers)
+    }
+}
+
+fn reported(headers: &HeaderMap, [limit, remaining, reset]: &[HeaderName; 3]) -> Option<Reported> {
+    let number = |name| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
+    let count = |name| number(name).map(|count| u32::try_from(count.max(0)).unwrap_or(u32::MAX));
+    let found = Reported { limit: count(limit), remaining: count(remaining), reset: number(reset) };
+    (found != Reported::default()).then_some(found)
+}
 
 /// The wait according to `Retry-After`, or to the quotas that are spent.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -34,16 +75,17 @@ fn named(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn quota_reset(headers: &HeaderMap) -> Option<Duration> {
-    let spent = QUOTAS.iter().filter(|quota| headers.get(quota.0).is_some_and(|left| left == "0"));
-    let resets = spent.filter_map(|quota| headers.get(quota.1)?.to_str().ok()?.parse::<i64>().ok());
-    let wait = resets.max()?.saturating_sub(date(headers)?.unix_timestamp());
+    let quotas = QUOTA_HEADERS.iter().filter_map(|names| reported(headers, names));
+    let spent = quotas.filter(|quota| quota.remaining == Some(0));
+    let wait = spent
+        .filter_map(|quota| quota.reset)
+        .max()?
+        .saturating_sub(date(headers)?.unix_timestamp());
     Some(Duration::from_secs(wait.clamp(1, LONGEST_WINDOW).unsigned_abs()))
 }
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::HeaderName;
-
     use super::*;
 
     #[test]

@@ -1,0 +1,304 @@
+//! Waiting calls, one lane for each key. Lanes are served in turn by their weights; a key that was idle gains nothing by
+//! it. Within a lane, relayed calls come before parts of questions, and each of these in the order of arrival.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::model::quota::Demand;
+
+/// What a call of weight 1 costs; more weight makes it cheaper.
+const COST: f64 = 1_048_576.0;
+const LEAST_WEIGHT: f64 = 0.001;
+/// The most refused calls of a key whose turns are kept for them, and how many seconds each is kept.
+const MOST_PROMISED: usize = 64;
+const LATE: f64 = 5.0;
+/// What the latest reading contributes to the average pace.
+const NEWEST: f64 = 0.05;
+const LEAST_PACE: f64 = 0.01;
+/// How many seconds a key counts as active after its last call.
+const ACTIVE: f64 = 60.0;
+
+/// What a call is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// A call that a caller has made itself.
+    Relayed,
+    /// A part of a question.
+    Part,
+}
+
+/// The lanes of one quota; `W` is what waits.
+#[derive(Debug)]
+pub(super) struct Lanes<W> {
+    by_key: HashMap<Arc<str>, Lane<W>>,
+    /// Lanes in which calls wait, by the virtual time at which the next call of each will have been paid for. By when it
+    /// begins, keys that come and go among processes would gain.
+    order: BTreeSet<(u64, Arc<str>)>,
+    /// The virtual time of the latest call.
+    now: u64,
+    waiting: usize,
+    pruned_at: f64,
+    fractions: HashMap<Arc<str>, f64>,
+}
+
+#[derive(Debug)]
+struct Lane<W> {
+    /// The key's weight.
+    own_weight: f64,
+    /// The part of that weight which counts in this process.
+    fraction: f64,
+    /// The virtual time at which its calls so far, or the first that waits, have been paid for.
+    paid: u64,
+    relayed: VecDeque<W>,
+    parts: VecDeque<W>,
+    used_at: f64,
+    /// For calls that were refused: the virtual time at which each will have been paid for when it comes back, and the
+    /// time that it was promised.
+    promised: VecDeque<(u64, f64)>,
+    /// Calls that were made, and that were refused, since demand was last read.
+    made: u32,
+    refused: u32,
+    /// See [`Demand`].
+    pace: f64,
+    evidence: f64,
+}
+
+impl<W> Default for Lanes<W> {
+    fn default() -> Lanes<W> {
+        let (by_key, order, fractions) = (HashMap::new(), BTreeSet::new(), HashMap::new());
+        Lanes { by_key, order, now: 0, waiting: 0, pruned_at: 0.0, fractions }
+    }
+}
+
+impl<W> Lane<W> {
+    fn new(own_weight: f64, fraction: f64) -> Lane<W> {
+        Lane {
+            own_weight,
+            fraction,
+            paid: 0,
+            relayed: VecDeque::new(),
+            parts: VecDeque::new(),
+            used_at: 0.0,
+            promised: VecDeque::new(),
+            made: 0,
+            refused: 0,
+            pace: 0.0,
+            evidence: 0.0,
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.relayed.len() + self.parts.len()
+    }
+
+    fn weight(&self) -> f64 {
+        (self.own_weight * self.fraction).max(LEAST_WEIGHT)
+    }
+
+    fn cost_of_call(&self) -> f64 {
+        COST / self.weight()
+    }
+
+    fn cost(&self) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is positive"
+        )]
+        let cost = self.cost_of_call() as u64;
+        cost
+    }
+
+    /// The virtual time at which the next call of an empty lane will have been paid for.
+    fn next(&self, now: u64) -> u64 {
+        let next = self.paid.max(now) + self.cost();
+        self.promised.front().map_or(next, |(paid, _)| next.min(*paid))
+    }
+}
+
+impl<W> Lanes<W> {
+    /// How many calls wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Whether fewer than two keys were active of late.
+    pub(super) fn is_lone(&self) -> bool {
+        self.by_key.len() < 2
+    }
+
+    /// Counts a call that need not wait.
+    pub(super) fn pass(&mut self, key: &Arc<str>, weight: f64, now: f64) {
+        let virtual_now = self.now;
+        let lane = self.lane(key, weight, now);
+        lane.promised.pop_front();
+        lane.paid = lane.paid.max(virtual_now) + lane.cost();
+        lane.made = lane.made.saturating_add(1);
+        self.now = lane.paid - lane.cost();
+    }
+
+    pub(super) fn push(&mut self, key: &Arc<str>, weight: f64, class: Class, waiter: W, now: f64) {
+        let virtual_now = self.now;
+        let lane = self.lane(key, weight, now);
+        let was_empty = lane.waiting() == 0;
+        match class {
+            Class::Relayed => lane.relayed.push_back(waiter),
+            Class::Part => lane.parts.push_back(waiter),
+        }
+        if was_empty {
+            lane.paid = lane.next(virtual_now);
+            let paid = lane.paid;
+            self.order.insert((paid, Arc::clone(key)));
+        }
+        self.lane(key, weight, now).promised.pop_front();
+        self.waiting += 1;
+    }
+
+    /// Takes the call whose turn it is.
+    pub(super) fn pop(&mut self) -> Option<W> {
+        let (paid, key) = self.order.pop_first()?;
+        let lane = self.by_key.get_mut(&key)?;
+        let waiter = lane.relayed.pop_front().or_else(|| lane.parts.pop_front());
+        lane.made = lane.made.saturating_add(1);
+        self.now = self.now.max(paid);
+        if lane.waiting() > 0 {
+            lane.paid = paid + lane.cost();
+            self.order.insert((lane.paid, key));
+        }
+        self.waiting -= usize::from(waiter.is_some());
+        waiter
+    }
+
+    /// Removes the calls for which this holds.
+    pub(super) fn remove(&mut self, is_gone: impl Fn(&W) -> bool) {
+        for (key, lane) in &mut self.by_key {
+            let before = lane.waiting();
+            lane.relayed.retain(|waiter| !is_gone(waiter));
+            lane.parts.retain(|waiter| !is_gone(waiter));
+            self.waiting -= before - lane.waiting();
+            if before > 0 && lane.waiting() == 0 {
+                self.order.remove(&(lane.paid, Arc::clone(key)));
+                // The call that has left was not made.
+                lane.paid = lane.paid.saturating_sub(lane.cost());
+            }
+        }
+    }
+
+    /// How many calls of all keys come, one after the other, before the one that this key would add, and that itself.
+    pub(super) fn position(&self, key: &Arc<str>, weight: f64, class: Class) -> f64 {
+        let new = Lane::new(weight, self.fraction(key));
+        let lane = self.by_key.get(key).unwrap_or(&new);
+        let ahead = match class {
+            Class::Relayed => lane.relayed.len(),
+            Class::Part => lane.waiting(),
+        };
+        self.calls_until(key, lane, ahead)
+    }
+
+    /// The calls up to the one of this lane that comes after `ahead` others.
+    fn calls_until(&self, key: &Arc<str>, lane: &Lane<W>, ahead: usize) -> f64 {
+        let first = if lane.waiting() > 0 { lane.paid } else { lane.next(self.now) };
+        #[expect(clippy::cast_precision_loss, reason = "virtual times differ by less than 2^52")]
+        let distance = first.saturating_sub(self.now) as f64 + calls(ahead) * lane.cost_of_call();
+        let others = self.by_key.iter().filter(|(other, _)| *other != key);
+        let before = others.map(|(_, other)| {
+            calls(other.waiting() + other.promised.len()).min(distance / other.cost_of_call())
+        });
+        before.sum::<f64>() + calls(ahead + 1)
+    }
+
+    /// This key's part of the quota, among those that wait now.
+    pub(super) fn portion(&self, key: &Arc<str>, weight: f64) -> f64 {
+        let others = self.order.iter().filter(|(_, other)| other != key);
+        let others: f64 =
+            others.filter_map(|(_, other)| Some(self.by_key.get(other)?.weight())).sum();
+        let mine = self.by_key.get(key).map_or(weight, Lane::weight);
+        mine / (mine + others)
+    }
+
+    /// Notes that a call of this key was refused, and returns its place: behind those that wait and those that were
+    /// refused before.
+    pub(super) fn promise(&mut self, key: &Arc<str>, weight: f64, now: f64) -> f64 {
+        let virtual_now = self.now;
+        let lane = self.lane(key, weight, now);
+        lane.refused = lane.refused.saturating_add(1);
+        let is_late = |(paid, at): &(u64, f64)| *paid <= virtual_now && at + LATE < now;
+        while lane.promised.front().is_some_and(is_late) {
+            lane.promised.pop_front();
+        }
+        let (waiting, promised) = (lane.waiting(), lane.promised.len());
+        let last = match lane.promised.back() {
+            Some((last, _)) => *last,
+            None if waiting > 0 => lane.paid + lane.cost() * (waiting as u64 - 1),
+            None => lane.paid.max(virtual_now),
+        };
+        let paid = last.max(virtual_now) + lane.cost();
+        if promised < MOST_PROMISED {
+            // The time is set once it is known.
+            lane.promised.push_back((paid, f64::INFINITY));
+        }
+        let lane = self.by_key.get(key).expect("it was just found");
+        let ahead = waiting + promised.min(MOST_PROMISED - 1);
+        self.calls_until(key, lane, ahead)
+    }
+
+    /// Sets the time that was promised to the call that was refused last.
+    pub(super) fn set_promised_time(&mut self, key: &Arc<str>, at: f64) {
+        let lane = self.by_key.get_mut(key);
+        if let Some((_, time)) = lane.and_then(|lane| lane.promised.back_mut()) {
+            *time = at.min(*time);
+        }
+    }
+
+    /// What each active key has wanted since this was last read.
+    pub(super) fn read_demand(&mut self) -> Vec<Demand> {
+        let demand = self.by_key.iter_mut().map(|(key, lane)| {
+            let (made, refused) = (lane.made, lane.refused);
+            (lane.made, lane.refused) = (0, 0);
+            lane.pace += (f64::from(made) - lane.pace) * NEWEST;
+            lane.evidence += (1.0 - lane.evidence) * NEWEST;
+            let waiting = u32::try_from(lane.waiting()).unwrap_or(u32::MAX);
+            let calls = waiting.saturating_add(made).saturating_add(refused);
+            let (weight, pace, evidence) = (lane.own_weight, lane.pace, lane.evidence);
+            Demand { key: Arc::clone(key), weight, calls, pace, evidence }
+        });
+        let is_active = |demand: &Demand| demand.calls > 0 || demand.pace > LEAST_PACE;
+        let mut active: Vec<Demand> = demand.filter(is_active).collect();
+        active.sort_by(|a, b| a.key.cmp(&b.key));
+        active
+    }
+
+    /// Sets which part of each key's weight counts in this process; all of it for keys that are not named.
+    pub(super) fn divide_weights(&mut self, fractions: HashMap<Arc<str>, f64>) {
+        self.fractions = fractions;
+        for (key, lane) in &mut self.by_key {
+            lane.fraction = self.fractions.get(key).copied().unwrap_or(1.0);
+        }
+    }
+
+    /// Forgets keys that are not active any more.
+    pub(super) fn prune(&mut self, now: f64) {
+        if now - self.pruned_at >= 1.0 {
+            self.pruned_at = now;
+            self.by_key.retain(|_, lane| lane.waiting() > 0 || now - lane.used_at < ACTIVE);
+        }
+    }
+
+    fn fraction(&self, key: &str) -> f64 {
+        self.fractions.get(key).copied().unwrap_or(1.0)
+    }
+
+    fn lane(&mut self, key: &Arc<str>, weight: f64, now: f64) -> &mut Lane<W> {
+        if !self.by_key.contains_key(key) {
+            let fraction = self.fraction(key);
+            self.by_key.insert(Arc::clone(key), Lane::new(weight, fraction));
+        }
+        let lane = self.by_key.get_mut(key).expect("it was just inserted");
+        (lane.own_weight, lane.used_at) = (weight, now);
+        lane
+    }
+}
+
+fn calls(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}

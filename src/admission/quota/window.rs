@@ -1,0 +1,249 @@
+//! One quota of X's: how many calls are left in its window, and how fast they may be used. All times are seconds.
+
+use crate::model::quota::Reported;
+
+/// X's clock may be read a moment too early, so a window counts as over only after this time.
+const GUARD: f64 = 0.1;
+/// How much later than we think it may be at X.
+const EARLY: f64 = 1.0;
+/// One call in a hundred is never used, since calls of other processes are noticed late.
+const SPARE: f64 = 0.01;
+/// A window of which less than this part is left at its end was nearly used up.
+const SCARCE: f64 = 0.2;
+/// The length of a window of which nothing is known yet.
+const ASSUMED_LENGTH: f64 = 60.0;
+/// The shortest time over which the calls that are left are spread.
+const SHORTEST: f64 = 0.25;
+/// How many seconds' worth of calls may be saved up for a burst.
+const BURST: f64 = 10.0;
+/// The part of what is left that is used, whatever others have used before.
+const LEAST_OURS: f64 = 0.2;
+/// Less than this part of a quota is not taken for the use of others, since leases are a moment old.
+const LEAST_FOREIGN: f64 = 0.05;
+/// For how long it is known what others that share the quota have used.
+const LATEST_NEWS: f64 = 5.0;
+
+/// How much of each window this process may use at present.
+#[derive(Clone, Copy)]
+pub(super) struct Terms {
+    /// This process's share, from 0 to 1.
+    pub(super) share: f64,
+    /// Whether a single key uses the quota: then it may always use all of a window at once.
+    pub(super) is_lone: bool,
+    /// Calls that X may not have counted yet.
+    pub(super) in_flight: f64,
+}
+
+/// A window of any length. Its calls are spread evenly over it as long as several keys use them up.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    limit: Option<f64>,
+    /// The least that was reported in this window.
+    remaining: f64,
+    /// Calls since the latest report that X may have counted, though their answers did not say so.
+    unreported: f64,
+    /// The end of the present window by X's clock, if known.
+    reset: Option<i64>,
+    /// The latest end that X has reported.
+    reported_reset: Option<i64>,
+    /// The shortest time between two ends.
+    length: Option<i64>,
+    /// Calls that may be made at once.
+    tokens: f64,
+    /// Calls in this window by this process, and by those that share its quota, as far as they have said so.
+    own: f64,
+    others: f64,
+    /// When they last said so, by X's clock; `None` if this process shares the quota with none.
+    heard_at: Option<f64>,
+    /// Whether the last window was used up, or nearly.
+    is_scarce: bool,
+    /// Calls per second by whatever else uses the quota, on average over the last windows.
+    foreign: f64,
+}
+
+impl Window {
+    /// A window of this many seconds of which X has reported nothing yet.
+    pub(super) fn configured(limit: Option<u32>, length: i64, at: i64) -> Window {
+        let Some(limit) = limit.map(f64::from) else { return Window::default() };
+        Window {
+            limit: Some(limit),
+            remaining: limit,
+            reset: Some((at.div_euclid(length) + 1) * length),
+            length: Some(length),
+            tokens: limit / 2.0,
+            ..Window::default()
+        }
+    }
+
+    pub(super) fn limit(&self) -> Option<f64> {
+        self.limit
+    }
+
+    /// Calls that are left for everybody, and the seconds until there are more; `at` is X's time.
+    pub(super) fn state(&self, terms: Terms, at: f64) -> Option<(f64, f64)> {
+        self.limit?;
+        Some((self.left(terms).max(0.0), self.time_left(at)))
+    }
+
+    /// The quota as X last reported it, and as it was used since.
+    pub(super) fn reported(&self) -> Option<Reported> {
+        let reset = self.reset.filter(|_| self.is_present())?;
+        let remaining = (self.remaining - self.unreported).max(0.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "they were u32"
+        )]
+        let (limit, remaining) = (self.limit? as u32, remaining as u32);
+        Some(Reported { limit: Some(limit), remaining: Some(remaining), reset: Some(reset) })
+    }
+
+    /// Whether X has reported this quota.
+    pub(super) fn is_reported(&self) -> bool {
+        self.reported_reset.is_some()
+    }
+
+    /// Whether X has reported the present window.
+    fn is_present(&self) -> bool {
+        self.is_reported() && self.reset == self.reported_reset
+    }
+
+    /// Learns from an answer; one of an earlier window is ignored.
+    pub(super) fn learn(&mut self, reported: Reported, terms: Terms, at: f64) {
+        let (Some(remaining), Some(reset)) = (reported.remaining, reported.reset) else { return };
+        let remaining = f64::from(remaining);
+        let is_same = match self.reported_reset {
+            Some(known) if reset < known || (reset == known && !self.is_present()) => return,
+            Some(known) if reset == known => true,
+            // An end that moves before it has come is still that of the same window.
+            Some(known) if at + EARLY < seconds(known) => false,
+            Some(known) => {
+                if self.is_present() {
+                    self.end(at);
+                }
+                let length = reset - known;
+                self.length = Some(self.length.map_or(length, |known| known.min(length)));
+                false
+            }
+            None => {
+                self.length = None;
+                let limit = reported.limit.map_or(remaining, f64::from);
+                self.tokens = (limit / 2.0).min(remaining) * terms.share;
+                false
+            }
+        };
+        let most = || remaining.max(self.limit.unwrap_or_default());
+        self.limit = Some(reported.limit.map_or_else(most, f64::from));
+        self.remaining = if is_same { self.remaining.min(remaining) } else { remaining };
+        self.unreported = 0.0;
+        (self.reset, self.reported_reset) = (Some(reset), Some(reset));
+    }
+
+    /// Begins the next window if the present one is over, and saves up calls for the `passed` seconds.
+    pub(super) fn refresh(&mut self, at: f64, passed: f64, terms: Terms) {
+        let Some(limit) = self.limit else { return };
+        let rate = self.rate(terms, at);
+        let most = (limit * terms.share / 2.0).max(rate * BURST).max(1.0);
+        self.tokens = (self.tokens + rate * passed).min(most);
+        let Some(reset) = self.reset.filter(|reset| at >= seconds(*reset) + GUARD) else { return };
+        if self.is_present() {
+            self.end(at);
+        }
+        (self.remaining, self.unreported) = (limit, 0.0);
+        #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970 fit")]
+        let now = at as i64;
+        let next = |length: i64| reset + ((now - reset).max(0) / length + 1) * length;
+        self.reset = self.length.map(next);
+    }
+
+    /// Counts calls that are made now.
+    pub(super) fn spend(&mut self, calls: f64) {
+        self.tokens = (self.tokens - calls).max(0.0);
+        self.own += calls;
+    }
+
+    /// Counts calls of whose quotas X reported nothing.
+    pub(super) fn count(&mut self, calls: f64) {
+        self.unreported += calls;
+    }
+
+    /// The calls that all processes together have saved up, if this one has that share.
+    pub(super) fn saved(&self, share: f64) -> f64 {
+        if share > 0.0 { self.tokens / share } else { 0.0 }
+    }
+
+    /// What this process has used of the present window.
+    pub(super) fn made(&self) -> f64 {
+        self.own
+    }
+
+    /// What others that share the quota have used of the window that ends then.
+    pub(super) fn share_with(&mut self, others: &[(i64, f64)], at: f64) {
+        let same = others.iter().filter(|(reset, _)| self.reset == Some(*reset));
+        self.others = same.map(|(_, calls)| calls).sum();
+        self.heard_at = (!others.is_empty()).then_some(at);
+    }
+
+    /// Learns at the end of a window how many calls were nobody's who shares the quota.
+    fn end(&mut self, at: f64) {
+        let (own, others) = (self.own, self.others);
+        (self.own, self.others) = (0.0, 0.0);
+        let left = self.limit.map_or(1.0, |limit| self.remaining / limit);
+        self.is_scarce = left < SCARCE;
+        if self.heard_at.is_some_and(|heard_at| at - heard_at > LATEST_NEWS) {
+            return;
+        }
+        let (limit, length) = (self.limit.unwrap_or_default(), self.length());
+        let foreign = (limit - self.remaining - own - others).max(0.0) / length;
+        let foreign = if foreign < limit / length * LEAST_FOREIGN { 0.0 } else { foreign };
+        self.foreign = self.foreign.midpoint(foreign);
+    }
+
+    /// The seconds until the `n`-th call from now may be made.
+    pub(super) fn wait_for(&self, n: f64, terms: Terms, at: f64) -> f64 {
+        let Some(limit) = self.limit else { return 0.0 };
+        let left = (self.left(terms) * terms.share).max(0.0);
+        let is_paced = self.is_scarce && !terms.is_lone;
+        let ready = if is_paced { self.tokens.min(left) } else { left };
+        if n <= ready {
+            return 0.0;
+        }
+        let until_reset = (n - ready) / self.rate(terms, at);
+        if n <= left && until_reset <= self.time_left(at) {
+            return until_reset;
+        }
+        let length = self.length();
+        let ours = (limit * (1.0 - SPARE) - self.foreign * length).max(limit * LEAST_OURS);
+        let each = (ours * terms.share).max(f64::EPSILON);
+        let (windows, rest) = ((n - left) / each, n - left);
+        let after =
+            if is_paced { rest / each * length } else { (windows.ceil() - 1.0).max(0.0) * length };
+        self.time_left(at) + GUARD + if rest <= 1.0 { 0.0 } else { after }
+    }
+
+    /// Calls per second, if those that are left are spread evenly.
+    pub(super) fn rate(&self, terms: Terms, at: f64) -> f64 {
+        let time = self.time_left(at).max(SHORTEST);
+        let left = self.left(terms).max(0.0);
+        let ours = (left - self.foreign * time).max(left * LEAST_OURS);
+        (ours * terms.share / time).max(f64::EPSILON)
+    }
+
+    fn left(&self, terms: Terms) -> f64 {
+        let spare = (self.limit.unwrap_or_default() * SPARE).floor();
+        self.remaining - self.unreported - terms.in_flight - spare
+    }
+
+    fn time_left(&self, at: f64) -> f64 {
+        self.reset.map_or(self.length(), |reset| (seconds(reset) - at).max(0.0))
+    }
+
+    fn length(&self) -> f64 {
+        self.length.map_or(ASSUMED_LENGTH, seconds)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds since 1970 have fewer than 52 bits")]
+pub(super) fn seconds(whole: i64) -> f64 {
+    whole as f64
+}

@@ -1,0 +1,142 @@
+//! X's quotas as all replicas share them: about once a second, each renews its leases, by what its callers want.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+use tracing::debug;
+
+use crate::admission::quota::{Division, Level, Pool};
+use crate::gateway::Gateway;
+use crate::model::quota::Lease;
+use crate::store::{self, LeaseLives, Leases};
+
+/// For how long a lease is meant to last.
+const SLICE: Duration = Duration::from_secs(1);
+/// A lease ends by itself if it is not renewed for longer than this; what a key has asked counts for a minute.
+const LIVES: LeaseLives =
+    LeaseLives { quotas: Duration::from_secs(3), keys: Duration::from_secs(65) };
+
+/// A quota of an app's, with what this replica has to write down of it.
+struct Draft {
+    app: String,
+    pool_name: String,
+    pool: Arc<Pool>,
+    lease: Lease,
+}
+
+/// A quota of X's at a glance.
+pub struct QuotaLevel {
+    pub app: String,
+    /// What X counts together.
+    pub pool: String,
+    pub level: Level,
+}
+
+impl Gateway {
+    /// The quotas that are known, or for which calls wait.
+    pub fn list_quotas(&self) -> Vec<QuotaLevel> {
+        let pools = self.0.apps.values().flat_map(|app| {
+            app.pools.iter().map(|(pool, quota)| QuotaLevel {
+                app: app.name.clone(),
+                pool: pool.to_owned(),
+                level: quota.level(),
+            })
+        });
+        pools.filter(|quota| quota.level.limit.is_some() || quota.level.waiting > 0).collect()
+    }
+
+    /// Sets the metrics of quotas to their present values.
+    pub fn measure_quotas(&self) {
+        for app in self.0.apps.values() {
+            app.pools.measure(&app.name);
+        }
+    }
+
+    /// Renews leases until every other clone of this gateway is dropped. Call it once, after `register_replica`.
+    pub fn share_quotas(&self) -> impl Future<Output = ()> + Send + use<> {
+        let inner = Arc::downgrade(&self.0);
+        async move {
+            loop {
+                sleep(SLICE).await;
+                let Some(inner) = inner.upgrade() else { return };
+                let gateway = Gateway(inner, None);
+                if let Err(error) = gateway.renew_leases().await {
+                    // Following the change feed already logs that the database is away.
+                    debug!(error = &error as &dyn std::error::Error, "no lease was renewed");
+                }
+            }
+        }
+    }
+
+    /// Takes this replica's part of each quota that anybody uses. While that fails, it keeps to its last parts.
+    pub async fn renew_leases(&self) -> Result<(), store::Error> {
+        let Some(replica) = self.0.presence.registered() else { return Ok(()) };
+        let processes = self.0.presence.alive();
+        let drafts = self.draft_leases();
+        let is_wanted = drafts.iter().any(|draft| !draft.lease.demand.is_empty());
+        let mut others = Leases::default();
+        if !is_wanted {
+            others = self.0.store.list_leases_of_others(replica, LIVES).await?;
+        }
+        let mut own = Leases::default();
+        if is_wanted || !others.quotas.is_empty() {
+            let renew = |others: &Leases| Leases {
+                quotas: drafts.iter().filter_map(|draft| draft.renew(others, processes)).collect(),
+                keys: Vec::new(),
+            };
+            (own, others) = self.0.store.renew_leases(replica, LIVES, renew).await?;
+        }
+        for draft in &drafts {
+            draft.apply(&own, &others, processes);
+        }
+        Ok(())
+    }
+
+    /// Removes leases that have ended.
+    pub(super) async fn prune_leases(&self) -> Result<(), store::Error> {
+        self.0.store.prune_leases(LIVES).await
+    }
+
+    fn draft_leases(&self) -> Vec<Draft> {
+        let of_app = |(app, pool_name, pool): (&String, &str, &Arc<Pool>)| Draft {
+            app: app.clone(),
+            pool_name: pool_name.to_owned(),
+            pool: Arc::clone(pool),
+            lease: pool.draft_lease(),
+        };
+        let apps = self.0.apps.values();
+        let pools =
+            apps.flat_map(|app| app.pools.iter().map(|(name, pool)| (&app.name, name, pool)));
+        pools.map(of_app).collect()
+    }
+}
+
+impl Draft {
+    /// The lease beside those of the others, unless nobody uses the quota.
+    fn renew(&self, others: &Leases, processes: usize) -> Option<((String, String), Lease)> {
+        let others = self.among(others);
+        if self.lease.demand.is_empty() && others.is_empty() {
+            return None;
+        }
+        let Division { share, .. } = self.pool.divide(&self.lease, &others, processes);
+        let name = (self.app.clone(), self.pool_name.clone());
+        Some((name, Lease { share, ..self.lease.clone() }))
+    }
+
+    /// Uses the lease as it was written down. What nobody uses is divided equally.
+    fn apply(&self, own: &Leases, others: &Leases, processes: usize) {
+        let others = self.among(others);
+        let division = self.pool.divide(&self.lease, &others, processes);
+        let written = self.among(own).pop();
+        let share = written.map_or(division.share, |lease| lease.share);
+        self.pool.set_share(Division { share, ..division }, &others);
+    }
+
+    /// The leases of this quota.
+    fn among(&self, leases: &Leases) -> Vec<Lease> {
+        let is_same = |(app, pool): &(String, String)| *app == self.app && *pool == self.pool_name;
+        let same = leases.quotas.iter().filter(|(name, _)| is_same(name));
+        same.map(|(_, lease)| lease.clone()).collect()
+    }
+}
