@@ -58,6 +58,8 @@
 //! | What differs behind PgBouncer? | `src/store/database/postgres.rs` (`Terms`, `keeps_statements`, `notifies`); a pooler that the settings do not name is noticed in `src/store/database/pooler.rs` (`look`) |
 //! | Where does the sandbox decide a 403? | `src/sandbox/engagement/access.rs` (`refuse_foreign`, `allowed_metrics`), `src/sandbox/engagement/mod.rs` (`admit`: apps not allow-listed), `src/sandbox/auth/mod.rs` (`Denied`: suspended or locked users), `src/sandbox/lookup.rs` (`client_forbidden`) |
 //! | How is `/metrics` guarded? | `src/api/operators/guard.rs` (`require_known_name`), by the names of `src/web/host_names.rs`; no key |
+//! | Who gets X's quota, and when? | `src/admission/quota/lanes.rs` (`pop`) decides whose turn it is, `src/admission/quota/window.rs` (`wait_for`) when there is one, `src/admission/quota/shares.rs` (`divide`) how much each replica may use; `src/gateway/quota.rs` (`renew_leases`) writes that down |
+//! | Where are a key's own limits enforced? | `src/admission/key_limits.rs` (`begin`), which `src/gateway/question/admit.rs` calls (`begin_request`) |
 //! | What ends a question at its deadline? | `src/gateway/question/run.rs` (`run_until`); while it waits for its turn or memory, `src/gateway/question/admit.rs` (`timeout_at`); look-ups end at half of the time, in `src/gateway/question/lookup.rs` (`look_up_all`) |
 //! | …: and waits for a slow database until then? | `src/gateway/patience.rs` (`read_patiently`) |
 //! | Where is a secret wiped? | `src/model/secret.rs` (`Zeroizing`) |
@@ -77,6 +79,8 @@
 //! | delivery | an account event for one webhook: waiting, arrived or given up |
 //! | replica | one of the processes that serve the same database; it has caches of its own and follows the change feed |
 //! | budget | the *memory* budget of answers, in [`admission`], or the *retry* budget of calls, in [`upstream`] |
+//! | pool | calls of an app that X counts against one quota; each takes a permit from it, in its key's turn |
+//! | lease | the part of a quota, or of a key's limit, that a replica may use until it is renewed |
 //! | quarantined | the state of an account whose stored token cannot be trusted, until it reconnects or the token opens again |
 //! | ring | the vault's keys: one seals, every one opens |
 //! | seal | what binds a sealed record to the place in the database that it belongs to |

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::cli::assemble::{self, ACTOR, Deployment};
 use crate::cli::assemble::{open, open_to_seal};
 use crate::cli::failure::Failure;
 use crate::cli::output;
-use crate::gateway::{self, Page};
+use crate::gateway::{self, KeyUpdate, LimitChange, Page};
 use crate::model::key::{self, Unreadable};
 use crate::wire::{CreatedKey, Key, NewKey, rfc3339};
 
@@ -33,6 +33,8 @@ pub(super) enum Task {
         /// Lifetime of the key, such as 90d (default: unlimited)
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,
+        #[command(flatten)]
+        limits: Limits,
         /// Create an admin key, for the operators' API and the console
         #[arg(long)]
         admin: bool,
@@ -49,6 +51,23 @@ pub(super) enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Change a key's limits; every replica applies them within a second
+    Update {
+        /// Id or name of the key, or the whole key
+        key: String,
+        /// Its part of X's quota, compared with other keys of the app
+        #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        weight: Option<u32>,
+        /// Requests per minute, over all replicas, or any
+        #[arg(long, value_name = "NUMBER|any", value_parser = limit_change)]
+        per_minute: Option<LimitChange>,
+        /// Requests that one replica handles at once, or any
+        #[arg(long, value_name = "NUMBER|any", value_parser = limit_change)]
+        at_once: Option<LimitChange>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Revoke a key; every replica refuses it within a second
     Revoke {
         /// Id or name of the key, or the whole key
@@ -59,8 +78,30 @@ pub(super) enum Task {
     },
 }
 
+/// How much a new key may ask.
+#[derive(Args)]
+pub(super) struct Limits {
+    /// Its part of X's quota, compared with other keys of the app
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    weight: Option<u32>,
+    /// Requests per minute, over all replicas (default: any number)
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    per_minute: Option<u32>,
+    /// Requests that one replica handles at once (default: any number)
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    at_once: Option<u32>,
+}
+
+fn limit_change(text: &str) -> Result<LimitChange, String> {
+    if text == "any" {
+        return Ok(LimitChange::Remove);
+    }
+    let most = text.parse().ok().filter(|most| *most > 0);
+    most.map(LimitChange::Set).ok_or("expected a number from 1, or any".to_owned())
+}
+
 pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure> {
-    let seals = matches!(task, Task::Create { .. });
+    let seals = matches!(task, Task::Create { .. } | Task::Update { .. });
     let deployment = if seals { open_to_seal(config).await? } else { open(config).await? };
     match task {
         Task::Create {
@@ -70,15 +111,42 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
             endpoints,
             create_links,
             expires,
+            limits: Limits { weight, per_minute, at_once },
             admin,
             role,
             json,
         } => {
             let role = role.or(admin.then(|| "owner".to_owned()));
-            let new = NewKey { name, role, app, accounts, endpoints, create_links, expires };
+            let new = NewKey {
+                name,
+                role,
+                app,
+                accounts,
+                endpoints,
+                create_links,
+                expires,
+                weight,
+                per_minute,
+                at_once,
+            };
             create(&deployment, new, json).await
         }
         Task::List { json } => list(&deployment, json).await,
+        Task::Update { key, weight, per_minute, at_once, json } => {
+            let update = KeyUpdate {
+                weight,
+                per_minute: per_minute.unwrap_or_default(),
+                at_once: at_once.unwrap_or_default(),
+            };
+            let key = Key::from(deployment.gateway.update_key(&key, update, &ACTOR).await?);
+            output::note(&format!("changed {} ({})", key.id, output::plain(&key.name)));
+            if json {
+                output::json(&key);
+            } else {
+                output::line(&limits(&key));
+            }
+            Ok(())
+        }
         Task::Revoke { key, json } => {
             let key = Key::from(deployment.gateway.revoke_key(&key, &ACTOR).await?);
             output::note(&format!("revoked {} ({})", key.id, output::plain(&key.name)));
@@ -104,6 +172,14 @@ async fn create(deployment: &Deployment, new: NewKey, json: bool) -> Result<(), 
         output::line(secret.expose());
     }
     Ok(())
+}
+
+/// A key's limits in a few words.
+fn limits(key: &Key) -> String {
+    let per_minute = key.per_minute.map(|count| format!("{count} a minute"));
+    let at_once = key.at_once.map(|count| format!("{count} at once"));
+    let weight = format!("weight {}", key.weight);
+    [Some(weight), per_minute, at_once].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
@@ -142,13 +218,25 @@ async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
             accounts,
             endpoints,
             if rights.is_empty() { "-".to_owned() } else { rights },
+            if key.app.is_some() { limits(&key) } else { "-".to_owned() },
             used,
             state,
         ]
     };
     let rows: Vec<_> = keys.iter().map(row).collect();
     output::table(
-        ["ID", "NAME", "ROLE", "APP", "ACCOUNTS", "ENDPOINTS", "RIGHTS", "LAST USED", "STATE"],
+        [
+            "ID",
+            "NAME",
+            "ROLE",
+            "APP",
+            "ACCOUNTS",
+            "ENDPOINTS",
+            "RIGHTS",
+            "LIMITS",
+            "LAST USED",
+            "STATE",
+        ],
         &rows,
     );
     if keys.is_empty() {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::admission::OverLimit;
 use crate::gateway::app::reconnects::Reconnect;
 use crate::gateway::call::credential::Refusal;
 use crate::gateway::question::plan::{Missing, Reason};
@@ -60,6 +61,9 @@ pub enum Error {
     /// X's quota leaves no room for the call in the time that it may wait.
     #[error("the quota that X gives the app {app} is used up for now")]
     QuotaExhausted { app: String, retry_after: Duration },
+    /// The key asks more than its own limits allow.
+    #[error("{}", beyond(*.0))]
+    KeyLimited(OverLimit),
     #[error("there are no results")]
     NothingAnswered {
         /// Each part of the question, with the reason why it is missing.
@@ -117,6 +121,17 @@ pub enum Error {
     OutcomeUnknown(#[source] Source),
     #[error("an internal error occurred in the gateway")]
     Internal(#[source] Source),
+}
+
+fn beyond(limit: OverLimit) -> String {
+    match limit {
+        OverLimit::PerMinute { most, .. } => {
+            format!("the key may make {most} requests per minute, and has made them")
+        }
+        OverLimit::AtOnce { most } => {
+            format!("the key may make {most} requests at once, and has that many under way")
+        }
+    }
 }
 
 fn of_other_kind(kind: Kind) -> &'static str {

@@ -30,8 +30,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
-pub use crate::admission::Held;
 pub use crate::admission::quota::{Class, Level, Patience, Portion};
+pub use crate::admission::{Handled, Held, OverLimit};
 pub use crate::gateway::account::connect::{
     Begun, BegunPin, Callback, Finished, Invitation, LinkState,
 };
@@ -50,6 +50,7 @@ pub use crate::gateway::call::json::{aside as read_aside, explain as explain_jso
 pub use crate::gateway::call::recent::{CallNames, CallWithOthers, KeyNames};
 pub use crate::gateway::error::{Detail, Error, Location};
 pub use crate::gateway::health::{Degraded, Health};
+pub use crate::gateway::key::limits::{KeyUpdate, LimitChange};
 pub use crate::gateway::key::refusals::Wanted;
 pub use crate::gateway::key::session::{Session, SignIn};
 pub use crate::gateway::key::{KnownKey, NewKey};
@@ -79,7 +80,7 @@ pub use crate::upstream::{
     Answer, HeaderMap, NotReceived, PREPAID, QUOTA_HEADERS, StatusCode, Unpacked, UpstreamEffort,
 };
 
-use crate::admission::{Memory, Rules, Turns};
+use crate::admission::{KeyLimiter, Memory, Rules, Turns};
 use crate::config::{self, Config};
 use crate::gateway::app::AppState;
 use crate::gateway::cache::Cache;
@@ -114,6 +115,7 @@ struct Inner {
     /// Turns for questions that are being answered.
     questions: Arc<Turns>,
     memory: Memory,
+    key_limiter: Arc<KeyLimiter>,
     store: Store,
     vault: Vault,
     surveyed: Surveyed,
@@ -159,6 +161,7 @@ impl Gateway {
                 shared: usize::MAX,
             }),
             memory: Memory::new(limits.answer_memory),
+            key_limiter: KeyLimiter::new(Arc::clone(&clock)),
             store,
             vault,
             surveyed: Surveyed::default(),

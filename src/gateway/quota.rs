@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tracing::debug;
 
+use crate::admission::divide_limit;
 use crate::admission::quota::{Division, Level, Pool};
 use crate::gateway::Gateway;
-use crate::model::quota::Lease;
+use crate::model::quota::{KeyLease, Lease};
 use crate::store::{self, LeaseLives, Leases};
 
 /// For how long a lease is meant to last.
@@ -73,8 +74,9 @@ impl Gateway {
     pub async fn renew_leases(&self) -> Result<(), store::Error> {
         let Some(replica) = self.0.presence.registered() else { return Ok(()) };
         let processes = self.0.presence.alive();
-        let drafts = self.draft_leases();
-        let is_wanted = drafts.iter().any(|draft| !draft.lease.demand.is_empty());
+        let (drafts, keys) = (self.draft_leases(), self.0.key_limiter.draft_leases());
+        let is_wanted =
+            !keys.is_empty() || drafts.iter().any(|draft| !draft.lease.demand.is_empty());
         let mut others = Leases::default();
         if !is_wanted {
             others = self.0.store.list_leases_of_others(replica, LIVES).await?;
@@ -83,12 +85,15 @@ impl Gateway {
         if is_wanted || !others.quotas.is_empty() {
             let renew = |others: &Leases| Leases {
                 quotas: drafts.iter().filter_map(|draft| draft.renew(others, processes)).collect(),
-                keys: Vec::new(),
+                keys: keys.iter().map(|key| renewed(key, others, processes)).collect(),
             };
             (own, others) = self.0.store.renew_leases(replica, LIVES, renew).await?;
         }
         for draft in &drafts {
             draft.apply(&own, &others, processes);
+        }
+        for (key, lease) in &own.keys {
+            self.0.key_limiter.set_most(key, lease.most);
         }
         Ok(())
     }
@@ -110,6 +115,18 @@ impl Gateway {
             apps.flat_map(|app| app.pools.iter().map(|(name, pool)| (&app.name, name, pool)));
         pools.map(of_app).collect()
     }
+}
+
+/// The lease of a limited key beside those of the others.
+fn renewed(
+    (key, limit, own): &(Arc<str>, u32, KeyLease),
+    others: &Leases,
+    processes: usize,
+) -> (String, KeyLease) {
+    let same = others.keys.iter().filter(|(other, _)| **other == **key);
+    let others: Vec<KeyLease> = same.map(|(_, lease)| *lease).collect();
+    let most = divide_limit(*limit, *own, &others, processes);
+    (key.to_string(), KeyLease { most, ..*own })
 }
 
 impl Draft {

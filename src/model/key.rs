@@ -183,6 +183,26 @@ pub struct Scopes {
     pub rights: BTreeSet<Right>,
 }
 
+/// How much a caller's key may ask.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyLimits {
+    /// Its part of X's quota, compared with other keys of the app; 1 to [`MOST_WEIGHT`].
+    pub weight: u32,
+    /// Requests per minute, over all replicas.
+    pub per_minute: Option<u32>,
+    /// Requests that one replica handles at once.
+    pub at_once: Option<u32>,
+}
+
+/// The largest weight of a key.
+pub const MOST_WEIGHT: u32 = 1000;
+
+impl Default for KeyLimits {
+    fn default() -> KeyLimits {
+        KeyLimits { weight: 1, per_minute: None, at_once: None }
+    }
+}
+
 /// What may be shown of a key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Key {
@@ -190,6 +210,7 @@ pub struct Key {
     pub role: Role,
     pub name: String,
     pub scopes: Scopes,
+    pub limits: KeyLimits,
     pub created_at: OffsetDateTime,
     pub expires_at: Option<OffsetDateTime>,
     pub revoked_at: Option<OffsetDateTime>,

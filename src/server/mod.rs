@@ -96,7 +96,10 @@ fn operators_routes(host: &Host) -> Routes {
         )
         .route("/admin/v1/accounts/{account}/verify", post(operators::accounts::verify))
         .route("/admin/v1/keys", get(operators::keys::list).post(operators::keys::create))
-        .route("/admin/v1/keys/{key}", delete(operators::keys::revoke))
+        .route(
+            "/admin/v1/keys/{key}",
+            delete(operators::keys::revoke).patch(operators::keys::update),
+        )
         .route("/admin/v1/links", get(operators::links::list).post(operators::links::create))
         .route("/admin/v1/links/{link}", delete(operators::links::withdraw))
         .route("/admin/v1/webhooks", get(operators::webhooks::list).post(operators::webhooks::add))

@@ -3,7 +3,7 @@
 use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
-use crate::model::key::{Key, Right, Role, Scopes, Unreadable};
+use crate::model::key::{Key, KeyLimits, Right, Role, Scopes, Unreadable};
 use crate::model::{Endpoint, UserId};
 use crate::store::audit::{self, Line};
 use crate::store::database::changes;
@@ -60,7 +60,7 @@ pub struct KeySearch {
 macro_rules! key_columns {
     () => {
         "key_id, role, name, app, accounts, endpoints, rights, expires_at, created_at,
-         revoked_at, last_used_at, sealed_verifier"
+         revoked_at, last_used_at, sealed_verifier, weight, per_minute, at_once"
     };
 }
 pub(super) use key_columns;
@@ -80,6 +80,9 @@ pub(super) struct Row {
     revoked_at: Option<OffsetDateTime>,
     last_used_at: Option<OffsetDateTime>,
     sealed_verifier: Vec<u8>,
+    weight: i64,
+    per_minute: Option<i64>,
+    at_once: Option<i64>,
 }
 
 impl Store {
@@ -162,7 +165,7 @@ impl Store {
         let sql = concat!(
             "insert into key (",
             key_columns!(),
-            ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+            ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
         );
         self.write(|| async {
             let mut work = self.begin().await?;
@@ -179,7 +182,10 @@ impl Store {
                 .bind(whole_seconds(key.created_at))
                 .bind(key.revoked_at.map(whole_seconds))
                 .bind(key.last_used_at.map(whole_seconds))
-                .bind(sealed_verifier);
+                .bind(sealed_verifier)
+                .bind(i64::from(key.limits.weight))
+                .bind(key.limits.per_minute.map(i64::from))
+                .bind(key.limits.at_once.map(i64::from));
             work.execute_unique(query, "key_name").await?;
             let subject = format!("key:{}", key.id);
             let detail = format!("{} key {:?}", key.role, key.name);
@@ -212,6 +218,40 @@ impl Store {
             let line = Line { actor, action: "key.revoked", subject: &subject, detail: &detail };
             audit::record(&mut work, &line, now).await?;
             changes::record(&mut work, &[Change::Key { id: id.to_owned() }], now).await?;
+            Ok((work, true))
+        })
+        .await
+    }
+
+    /// Replaces a key's limits; `sealed_verifier` covers the row with the new ones. False when the key is not as it was
+    /// sealed before. Audited as `key.updated`, with `detail`.
+    pub async fn update_key_limits(
+        &self,
+        key: &Key,
+        (sealed_verifier, previous): (&[u8], &[u8]),
+        detail: &str,
+        actor: &str,
+        now: OffsetDateTime,
+    ) -> Result<bool, Error> {
+        let sql = "update key set weight = $2, per_minute = $3, at_once = $4, sealed_verifier = $5
+             where key_id = $1 and sealed_verifier = $6";
+        self.write(|| async {
+            let mut work = self.begin().await?;
+            let query = work
+                .query(sql)
+                .bind(&key.id)
+                .bind(i64::from(key.limits.weight))
+                .bind(key.limits.per_minute.map(i64::from))
+                .bind(key.limits.at_once.map(i64::from))
+                .bind(sealed_verifier)
+                .bind(previous);
+            if work.execute(query).await? == 0 {
+                return Ok((work, false));
+            }
+            let subject = format!("key:{}", key.id);
+            let line = Line { actor, action: "key.updated", subject: &subject, detail };
+            audit::record(&mut work, &line, now).await?;
+            changes::record(&mut work, &[Change::Key { id: key.id.clone() }], now).await?;
             Ok((work, true))
         })
         .await
@@ -260,7 +300,15 @@ impl From<Row> for StoredKey {
             revoked_at,
             last_used_at,
             sealed_verifier,
+            weight,
+            per_minute,
+            at_once,
         } = row;
+        let limits = || {
+            let count = |count: Option<i64>| count.map(u32::try_from).transpose().ok();
+            let weight = u32::try_from(weight).ok()?;
+            Some(KeyLimits { weight, per_minute: count(per_minute)?, at_once: count(at_once)? })
+        };
         let scopes = || -> Result<_, &str> {
             let role = Role::from_name(&role).ok_or("role")?;
             let accounts = accounts.map(|text| split(&text, UserId::parse).ok_or("accounts"));
@@ -268,12 +316,21 @@ impl From<Row> for StoredKey {
                 endpoints.map(|text| split(&text, Endpoint::from_name).ok_or("endpoints"));
             let (accounts, endpoints) = (accounts.transpose()?, endpoints.transpose()?);
             let rights = split(&rights, Right::from_name).ok_or("rights")?;
-            Ok((role, Scopes { app, accounts, endpoints, rights }))
+            let limits = limits().ok_or("weight, per_minute or at_once")?;
+            Ok((role, Scopes { app, accounts, endpoints, rights }, limits))
         };
         let key = match scopes() {
-            Ok((role, scopes)) => {
-                Ok(Key { id, role, name, scopes, created_at, expires_at, revoked_at, last_used_at })
-            }
+            Ok((role, scopes, limits)) => Ok(Key {
+                id,
+                role,
+                name,
+                scopes,
+                limits,
+                created_at,
+                expires_at,
+                revoked_at,
+                last_used_at,
+            }),
             Err(column) => {
                 let why = format!("key.{column} holds what cannot be read");
                 Err(Unreadable { id, name, created_at, revoked_at, why })

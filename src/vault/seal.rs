@@ -2,7 +2,7 @@
 
 use crate::model::UserId;
 use crate::model::handshake::Link;
-use crate::model::key::{Key, Scopes};
+use crate::model::key::{Key, KeyLimits, Scopes};
 use crate::model::webhook::{Delivery, Subject, Webhook};
 
 const DOMAIN: &str = "countersign.v1";
@@ -109,17 +109,21 @@ impl Seal {
 /// Version 1 of the canonical text of a key: its identity, then name and value of each right or restriction that it has,
 /// in the order of their names. What a key does not have is left out, so a right added later leaves older seals valid.
 fn key_text(key: &Key) -> Vec<String> {
-    let Key { id, role, name, scopes, created_at, expires_at, revoked_at, last_used_at: _ } = key;
+    let Key { id, role, name, scopes, limits, created_at, expires_at, revoked_at, .. } = key;
     let Scopes { app, accounts, endpoints, rights } = scopes;
+    let KeyLimits { weight, per_minute, at_once } = limits;
     let time = |at: &time::OffsetDateTime| at.unix_timestamp().to_string();
     let granted = rights.iter().map(|right| (right.name(), "true".to_owned()));
     let mut parts: Vec<(&str, String)> = granted.collect();
     let mut add = |name, value: Option<String>| parts.extend(value.map(|value| (name, value)));
     add("accounts", accounts.as_deref().map(joined));
     add("app", app.clone());
+    add("at_once", at_once.map(|count| count.to_string()));
     add("endpoints", endpoints.as_deref().map(joined));
     add("expires_at", expires_at.as_ref().map(time));
+    add("per_minute", per_minute.map(|count| count.to_string()));
     add("revoked_at", revoked_at.as_ref().map(time));
+    add("weight", (*weight != KeyLimits::default().weight).then(|| weight.to_string()));
     parts.sort_unstable();
     let identity =
         ["1".to_owned(), id.clone(), role.name().to_owned(), name.clone(), time(created_at)];

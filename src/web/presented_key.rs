@@ -29,7 +29,7 @@ pub(crate) async fn read(
     body::require_json(&parts.headers)?;
     let (limits, expected) = (host.limits(), body::expected(&parts.headers, most));
     let deadline = Deadline::within(limits.request_deadline);
-    let held = host.gateway().hold_memory(&key, expected, deadline).await?;
+    let (_, held) = host.gateway().begin_call(&key, expected, deadline).await?;
     let body = body::read(&parts.headers, incoming, most, limits, deadline).await?;
     Ok((key, held.attach(body)))
 }

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use crate::gateway::{self, Detail};
-use crate::model::key::{Right, Role, Scopes};
+use crate::gateway::{self, Detail, LimitChange};
+use crate::model::key::{KeyLimits, Right, Role, Scopes};
 use crate::model::{self, Endpoint, UserId};
 use crate::wire::schema::{self, Duration, Time};
 use crate::wire::time::rfc3339;
@@ -27,6 +27,12 @@ pub struct Key {
     pub endpoints: Option<Vec<&'static str>>,
     /// Whether it may create links for users to connect these accounts.
     pub create_links: bool,
+    /// Its part of X's quota, compared with other keys of the app.
+    pub weight: u32,
+    /// Requests per minute, over all replicas; `null` for any number.
+    pub per_minute: Option<u32>,
+    /// Requests that one replica handles at once; `null` for any number.
+    pub at_once: Option<u32>,
     #[schema(value_type = Time)]
     pub created_at: String,
     #[schema(value_type = Option<Time>)]
@@ -74,6 +80,45 @@ pub struct NewKey {
     /// Its lifetime, such as `90d`; unlimited by default.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
+    /// Its part of X's quota, compared with other keys of the app; 1 by default.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub weight: Option<u32>,
+    /// Requests per minute, over all replicas; any number by default.
+    #[schema(minimum = 1)]
+    pub per_minute: Option<u32>,
+    /// Requests that one replica handles at once; any number by default.
+    #[schema(minimum = 1)]
+    pub at_once: Option<u32>,
+}
+
+/// Changes of a key's limits; what is left out stays as it is.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyChanges {
+    /// Its part of X's quota, compared with other keys of the app.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub weight: Option<u32>,
+    /// Requests per minute, over all replicas; `null` for any number.
+    #[serde(default, deserialize_with = "limit_change")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    pub per_minute: LimitChange,
+    /// Requests that one replica handles at once; `null` for any number.
+    #[serde(default, deserialize_with = "limit_change")]
+    #[schema(value_type = Option<u32>, minimum = 1)]
+    pub at_once: LimitChange,
+}
+
+/// Reads a member that is there: `null` removes the limit.
+fn limit_change<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LimitChange, D::Error> {
+    let most = Option::deserialize(deserializer)?;
+    Ok(most.map_or(LimitChange::Remove, LimitChange::Set))
+}
+
+impl From<KeyChanges> for gateway::KeyUpdate {
+    fn from(changes: KeyChanges) -> gateway::KeyUpdate {
+        let KeyChanges { weight, per_minute, at_once } = changes;
+        gateway::KeyUpdate { weight, per_minute, at_once }
+    }
 }
 
 /// Reads `null` as though the member were absent, so that what `GET` returns can be sent back.
@@ -96,6 +141,9 @@ impl From<model::key::Key> for Key {
             accounts: key.scopes.accounts.map(ids),
             endpoints: key.scopes.endpoints.map(names),
             create_links: key.scopes.rights.contains(&Right::CreateLinks),
+            weight: key.limits.weight,
+            per_minute: key.limits.per_minute,
+            at_once: key.limits.at_once,
             created_at: rfc3339(key.created_at),
             expires_at: key.expires_at.map(rfc3339),
             revoked_at: key.revoked_at.map(rfc3339),
@@ -172,6 +220,11 @@ impl NewKey {
             endpoints: Some(endpoints).filter(|endpoints| !endpoints.is_empty()),
         };
         let (role, expires_in) = (role.unwrap_or_default(), expires_in.ok().flatten());
-        Ok(gateway::NewKey { role, name: self.name, scopes, expires_in })
+        let limits = KeyLimits {
+            weight: self.weight.unwrap_or(KeyLimits::default().weight),
+            per_minute: self.per_minute,
+            at_once: self.at_once,
+        };
+        Ok(gateway::NewKey { role, name: self.name, scopes, limits, expires_in })
     }
 }

@@ -63,7 +63,7 @@ async fn relay(
     let limits = host.limits();
     let expected = PREPAID + body::expected(&parts.headers, limits.body_bytes);
     let deadline = Deadline::within(limits.request_deadline);
-    let held = host.gateway().hold_memory(&key, expected, deadline).await?;
+    let (_handled, held) = host.gateway().begin_call(&key, expected, deadline).await?;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits, deadline).await?;
     let patience = Patience { longest: Some(limits.quota_wait), end: deadline.end };
     let class = Class::Relayed;

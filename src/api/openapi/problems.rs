@@ -18,7 +18,7 @@ use utoipa::openapi::{
 use crate::api::audit_export;
 use crate::api::callers::engagement::NO_FORM;
 use crate::api::openapi::schemas::named;
-use crate::gateway::{Detail, Error, Missing, Reason, Reconnect};
+use crate::gateway::{Detail, Error, Missing, OverLimit, Reason, Reconnect};
 use crate::model::key::Kind;
 use crate::model::{AccountState, Metric, Secret};
 use crate::web::connection_limits::Full;
@@ -127,6 +127,8 @@ pub(crate) fn of_keys(kind: Kind) -> Vec<Sample> {
         Error::VaultKeyUnavailable("k3y9f0qz".to_owned()).into(),
     ]);
     if kind == Kind::Caller {
+        let retry_after = Duration::from_secs(17);
+        samples.push(Error::KeyLimited(OverLimit::PerMinute { most: 60, retry_after }).into());
         let detail = "other answers occupy the memory that limits.answer_memory allows";
         samples.push(Error::Busy(detail.to_owned()).into());
     }

@@ -1,4 +1,4 @@
-//! `/admin/v1/keys`: operators list, create and revoke API keys.
+//! `/admin/v1/keys`: operators list, create, limit and revoke API keys.
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -22,7 +22,7 @@ use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
 use crate::web::paging::{Limit, page};
 use crate::web::problem::Problem;
-use crate::wire::{CreatedKey, Key, NewKey};
+use crate::wire::{CreatedKey, Key, KeyChanges, NewKey};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +34,7 @@ pub(crate) struct ListQuery {
 
 /// The descriptions of this file's handlers.
 pub(crate) fn operations() -> Vec<Operation> {
-    vec![describe_list(), describe_create(), describe_revoke()]
+    vec![describe_list(), describe_create(), describe_update(), describe_revoke()]
 }
 
 /// Keys by id; `next` is the `after` of the next page.
@@ -90,6 +90,29 @@ fn describe_create() -> Operation {
         .refuses(vec![problems::already_exists("key", "a key named dashboard")])
 }
 
+/// Changes the limits of a key, given by id or name.
+pub(crate) async fn update(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    Path(key): Path,
+    request: Request,
+) -> Result<Json<Key>, Problem> {
+    let changes: KeyChanges = extract::json(&host, request).await?;
+    Ok(Json(host.gateway().update_key(&key, changes.into(), &actor.0).await?.into()))
+}
+
+fn describe_update() -> Operation {
+    let updated = with(key_example(), "per_minute", 120);
+    operation(HttpMethod::Patch, "/admin/v1/keys/{key}", "update_key", "Change a key's limits")
+        .about("What is left out stays as it is; `null` removes a limit. All replicas apply it within a second.")
+        .takes(in_path("key", "The key's id, name or secret.", "dashboard"))
+        .reads(Content::json(shape::<KeyChanges>(), json!({ "per_minute": 120 })))
+        .gives("200", "The key, changed.", shape::<Key>(), updated)
+        .refuses(problems::of_bodies())
+        .refuses(problems::of_field("/weight", "must be from 1 to 1000"))
+        .refuses(problems::not_found("key"))
+}
+
 /// Revokes a key, given by id or name.
 pub(crate) async fn revoke(
     State(host): State<Host>,
@@ -116,6 +139,7 @@ fn key_example() -> Value {
         app: Some("demo".to_owned()),
         accounts: Some(vec![USER_ID.to_owned()]),
         endpoints: Some(vec!["totals", "28hr"]),
+        weight: 1,
         created_at: "2026-03-10T21:15:30Z".to_owned(),
         expires_at: Some("2026-06-08T21:15:30Z".to_owned()),
         ..Key::default()

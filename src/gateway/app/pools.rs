@@ -16,6 +16,7 @@ pub(in crate::gateway) struct Pools {
     waits: Histogram,
     refusals: Counter,
     exceeding: Counter,
+    limited: Counter,
 }
 
 impl Pools {
@@ -35,7 +36,8 @@ impl Pools {
             by_name: pools.collect(),
             waits: metrics::histogram!("countersign_quota_wait_seconds", "app" => app.clone()),
             refusals: metrics::counter!("countersign_quota_refusals_total", "app" => app.clone(), "reason" => "quota"),
-            exceeding: metrics::counter!("countersign_quota_refusals_total", "app" => app, "reason" => "observed"),
+            exceeding: metrics::counter!("countersign_quota_refusals_total", "app" => app.clone(), "reason" => "observed"),
+            limited: metrics::counter!("countersign_quota_refusals_total", "app" => app, "reason" => "key_limit"),
         }
     }
 
@@ -63,6 +65,11 @@ impl Pools {
     /// Counts a call that was refused.
     pub(in crate::gateway) fn count_refusal(&self) {
         self.refusals.increment(1);
+    }
+
+    /// Counts a request that its key's own limits refused.
+    pub(in crate::gateway) fn count_limited(&self) {
+        self.limited.increment(1);
     }
 
     /// Counts a call that was sent beyond an observed quota.

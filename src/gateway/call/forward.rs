@@ -242,7 +242,10 @@ impl Gateway {
         let is_unreached = matches!(answered, Err(upstream::Error::Unreachable(_)));
         permit.finish(report.as_ref(), if is_unreached { 0 } else { effort.attempts - before });
         if call.class == Class::Relayed {
-            trace.portion = app.pools.of(call.endpoint, auth).portion(&call.key.turn, 1);
+            trace.portion = app
+                .pools
+                .of(call.endpoint, auth)
+                .portion(&call.key.turn, call.key.key.limits.weight);
         }
         let answer = answered?;
         counting.bytes = answer.wire.len();
@@ -261,7 +264,8 @@ impl Gateway {
         let RelayRequest { class, patience, endpoint, .. } = *call;
         let pool = app.pools.of(endpoint, kind);
         let key = &call.key.turn;
-        let call = Wanted { key, weight: 1, class, patience };
+        let weight = call.key.key.limits.weight;
+        let call = Wanted { key, weight, class, patience };
         if let Some(permit) = pool.try_take(call) {
             if permit.exceeds() {
                 app.pools.count_excess();

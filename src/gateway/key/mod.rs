@@ -1,5 +1,6 @@
 //! Keys: creating, listing and revoking them, and caching those that calls present.
 
+pub(super) mod limits;
 pub(super) mod presented;
 pub(super) mod refusals;
 pub(super) mod session;
@@ -13,10 +14,11 @@ use tracing::warn;
 use zeroize::Zeroizing;
 
 use crate::gateway::audit::Page;
+use crate::gateway::key::limits::check_limits;
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::Secret;
 use crate::model::key::{
-    self, Key, Kind, Presented, RANDOM_LENGTH, Right, Role, Scopes, Unreadable,
+    self, Key, KeyLimits, Kind, Presented, RANDOM_LENGTH, Right, Role, Scopes, Unreadable,
 };
 use crate::store::{self, KeyFilter, Store, StoredKey};
 use crate::vault::{self, Seal, Vault};
@@ -66,6 +68,7 @@ pub struct NewKey {
     pub name: String,
     /// The app is optional if only one is configured.
     pub scopes: Scopes,
+    pub limits: KeyLimits,
     pub expires_in: Option<std::time::Duration>,
 }
 
@@ -88,6 +91,7 @@ impl Gateway {
             role: new.role,
             name: new.name,
             scopes: Scopes { app, ..new.scopes },
+            limits: new.limits,
             created_at: now,
             expires_at: new.expires_in.and_then(expiry),
             revoked_at: None,
@@ -120,12 +124,16 @@ impl Gateway {
         named: &str,
         actor: &str,
     ) -> Result<Result<Key, Unreadable>, Error> {
+        self.revoke(self.find_named_key(named).await?, actor).await
+    }
+
+    pub(super) async fn find_named_key(&self, named: &str) -> Result<StoredKey, Error> {
         let named = Presented::parse(named).map_or(named, |presented| presented.id);
         let stored = match self.0.store.find_key(named).await? {
             Some(stored) => Some(stored),
             None => self.0.store.find_key_by_name(named).await?,
         };
-        self.revoke(stored.ok_or(Error::NotFound("key"))?, actor).await
+        stored.ok_or(Error::NotFound("key"))
     }
 
     /// Revokes a key, given its id alone.
@@ -229,7 +237,7 @@ impl Gateway {
     }
 
     /// The key with its verifier, if its row matches its seal.
-    fn opened(&self, stored: StoredKey) -> Result<(Key, Verifier), Unreadable> {
+    pub(super) fn opened(&self, stored: StoredKey) -> Result<(Key, Verifier), Unreadable> {
         let StoredKey { key, sealed_verifier } = stored;
         let key = key?;
         match self.0.vault.open(&Seal::key(&key), &sealed_verifier) {
@@ -273,9 +281,12 @@ impl Gateway {
                 let fields = either(&fields.concat());
                 let detail = format!("an admin key has no {fields}; leave them out");
                 problems.push(Detail::at("", detail));
+            } else if new.limits != KeyLimits::default() {
+                problems.push(Detail::at("", "an admin key has no limits; leave them out"));
             }
             return (None, problems);
         }
+        problems.extend(check_limits(&new.limits));
         let app = self.app(new.scopes.app.as_deref()).map(|app| app.name.clone());
         (app.map_err(|problem| problems.push(problem)).ok(), problems)
     }

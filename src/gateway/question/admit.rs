@@ -3,13 +3,14 @@
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
-use crate::admission::{Held, Turn};
+use crate::admission::{Handled, Held};
 use crate::gateway::key::KnownKey;
 use crate::gateway::question::Question;
 use crate::gateway::question::caller::Caller;
 use crate::gateway::question::plan::Plan;
 use crate::gateway::question::prepare::Deadline;
 use crate::gateway::question::size::{Sent, Size};
+use crate::gateway::question::turn::QuestionTurn;
 use crate::gateway::{Error, Gateway};
 
 /// Questions that reserve more than this are logged.
@@ -17,13 +18,14 @@ const LARGE: usize = 16 << 20;
 
 impl Gateway {
     /// Waits until fewer than `limits.key_questions` of the key's questions are being answered, and then for `bytes` of
-    /// memory, in which a question's body may be read.
+    /// memory, in which a question's body may be read. An error if the key may make no request now.
     pub async fn begin_question(
         &self,
         key: &KnownKey,
         bytes: usize,
         deadline: Deadline,
-    ) -> Result<(Turn, Held), Error> {
+    ) -> Result<(QuestionTurn, Held), Error> {
+        let handled = self.begin_request(key)?;
         let turn = self.0.questions.take(&key.turn, 1);
         let turn = timeout_at(deadline.end, turn).await.map_err(|_| {
             let limit = self.0.limits.key_questions;
@@ -33,18 +35,30 @@ impl Gateway {
         })?;
         let held = self.0.memory.hold(&key.turn, bytes.min(self.0.memory.most()));
         let held = timeout_at(deadline.end, held).await.map_err(|_| self.no_memory())?;
-        Ok((turn, held))
+        Ok((QuestionTurn::new(turn, handled), held))
     }
 
-    /// Waits for `bytes` of memory in the key's turn.
-    pub async fn hold_memory(
+    /// Waits for `bytes` of memory in the key's turn. An error if the key may make no request now; the request counts
+    /// until the first value is dropped.
+    pub async fn begin_call(
         &self,
         key: &KnownKey,
         bytes: usize,
         deadline: Deadline,
-    ) -> Result<Held, Error> {
+    ) -> Result<(Option<Handled>, Held), Error> {
+        let handled = self.begin_request(key)?;
         let held = self.0.memory.hold(&key.turn, bytes.min(self.0.memory.most()));
-        timeout_at(deadline.end, held).await.map_err(|_| self.no_memory())
+        let held = timeout_at(deadline.end, held).await.map_err(|_| self.no_memory())?;
+        Ok((handled, held))
+    }
+
+    fn begin_request(&self, key: &KnownKey) -> Result<Option<Handled>, Error> {
+        let (limits, processes) = (&key.key.limits, self.0.presence.alive());
+        self.0.key_limiter.begin(&key.turn, limits, processes).map_err(|limit| {
+            let app = key.key.scopes.app.as_deref().and_then(|app| self.0.apps.get(app));
+            app.inspect(|app| app.pools.count_limited());
+            Error::KeyLimited(limit)
+        })
     }
 
     /// Grows `held` to the memory that a planned question may need beside the bytes already held, or refuses a question

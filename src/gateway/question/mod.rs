@@ -25,6 +25,7 @@ pub mod size;
 mod streaming;
 pub mod text;
 pub mod tree;
+mod turn;
 mod window;
 
 use std::collections::HashMap;

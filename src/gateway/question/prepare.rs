@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 use tokio::time::Instant;
 
-use crate::admission::{Held, Turn};
+use crate::admission::Held;
 use crate::gateway::app::AppState;
 use crate::gateway::key::KnownKey;
 use crate::gateway::question::answered::Answered;
@@ -20,6 +20,7 @@ use crate::gateway::question::plan::{Known, MOST_CANDIDATES, Missing, Plan, Reas
 use crate::gateway::question::run::Run;
 use crate::gateway::question::size::Sent;
 use crate::gateway::question::streaming::Parts;
+use crate::gateway::question::turn::QuestionTurn;
 use crate::gateway::question::{Limits, Question, Window};
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::{AccountRef, AccountState, UserId};
@@ -38,7 +39,7 @@ const PLANNED_POST: usize = 64;
 pub struct Received {
     pub body: Bytes,
     pub held: Held,
-    pub turn: Turn,
+    pub turn: QuestionTurn,
 }
 
 /// The time by which a caller wants its answer.
@@ -137,7 +138,7 @@ impl Gateway {
         key: &KnownKey,
         Received { body, mut held, turn }: Received,
         end: Instant,
-    ) -> Result<(&Arc<AppState>, Question, Held, Turn), Error> {
+    ) -> Result<(&Arc<AppState>, Question, Held, QuestionTurn), Error> {
         self.grow_memory(&mut held, READING * body.len(), end).await?;
         let limits =
             Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };

@@ -259,6 +259,7 @@ fn method(method: &HttpMethod) -> &'static str {
         HttpMethod::Get => "GET",
         HttpMethod::Post => "POST",
         HttpMethod::Delete => "DELETE",
+        HttpMethod::Patch => "PATCH",
         _ => "",
     }
 }

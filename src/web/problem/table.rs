@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use crate::gateway::{Detail, Error, Location, Reason};
+use crate::gateway::{Detail, Error, Location, OverLimit, Reason};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::web::problem::nothing_answered;
@@ -91,6 +91,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::QuotaExhausted { .. } => {
             (StatusCode::TOO_MANY_REQUESTS, "quota_exhausted", "X's quota is used up")
         }
+        Error::KeyLimited(_) => {
+            (StatusCode::TOO_MANY_REQUESTS, "key_limit", "The key's limit is reached")
+        }
         Error::NothingAnswered { reason, .. } => {
             (nothing_answered::status_of(*reason), "nothing_answered", "No results")
         }
@@ -146,6 +149,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         | Error::UpstreamTimeout(_)
         | Error::Busy(_)
         | Error::StoreUnavailable(_)
+        | Error::KeyLimited(OverLimit::AtOnce { .. })
         | Error::NotConnected(
             NotConnected::XAway | NotConnected::OddAnswer | NotConnected::UnderWay,
         ) => Some(SOON),
@@ -154,6 +158,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         Error::VaultKeyUnavailable(_) => Some(OPERATOR),
         Error::AppCredentialsRejected { retry_after, .. }
         | Error::QuotaExhausted { retry_after, .. }
+        | Error::KeyLimited(OverLimit::PerMinute { retry_after, .. })
         | Error::AccountLimitReached { retry_after, .. }
         | Error::TooManyLinks { retry_after, .. } => Some(*retry_after),
         Error::NothingAnswered { reason, retry_after, .. } => match reason {

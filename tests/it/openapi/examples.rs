@@ -10,7 +10,7 @@ use crate::gateway::TestGateway;
 use crate::openapi::{Doors, Operation, document, operations};
 
 /// The operations in an order in which each finds what it needs, with the status of a successful answer.
-const STORY: [(&str, u16); 35] = [
+const STORY: [(&str, u16); 36] = [
     ("totals", 200),
     ("last_28_hours", 200),
     ("historical", 200),
@@ -25,6 +25,7 @@ const STORY: [(&str, u16); 35] = [
     ("verify_account", 200),
     ("create_key", 201),
     ("list_keys", 200),
+    ("update_key", 200),
     ("revoke_key", 200),
     ("add_webhook", 201),
     ("list_webhooks", 200),

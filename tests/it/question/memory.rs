@@ -44,7 +44,7 @@ async fn key(gateway: &TestGateway) -> Arc<KnownKey> {
 async fn occupy(gateway: &TestGateway) -> Held {
     let key = key(gateway).await;
     let most = LEAST / 8 * 7;
-    gateway.inner.hold_memory(&key, most, Deadline::within(Duration::from_secs(10))).await.unwrap()
+    gateway.inner.begin_call(&key, most, Deadline::within(Duration::from_secs(10))).await.unwrap().1
 }
 
 /// Waits until nothing is held any more.

@@ -1,5 +1,6 @@
 //! X's quota: who waits for it, who is refused, and what a refusal says.
 
+mod keys;
 mod questions;
 mod replicas;
 

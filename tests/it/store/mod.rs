@@ -21,7 +21,7 @@ mod servers;
 mod statements;
 mod usage;
 
-use countersign::model::key::{Key, Right, Role, Scopes};
+use countersign::model::key::{Key, KeyLimits, Right, Role, Scopes};
 use countersign::model::{Endpoint, UserId};
 use countersign::store::NewAccount;
 
@@ -53,6 +53,7 @@ fn key(id: &str, name: &str) -> Key {
         role: Role::Caller,
         name: name.to_owned(),
         scopes,
+        limits: KeyLimits { weight: 3, per_minute: Some(60), at_once: None },
         created_at: NOW,
         expires_at: Some(NOW + time::Duration::days(90)),
         revoked_at: None,
