@@ -2,11 +2,13 @@
 //! among keys, memory for answers is reserved before it is used, X's quotas are
 //! shared out by weight, and keys have limits of their own.
 
+mod breaker;
 mod key_limits;
 mod memory;
 pub mod quota;
 mod turns;
 
+pub use crate::admission::breaker::{Attempts, Breaker, Trial, Turned};
 pub use crate::admission::key_limits::{Handled, KeyLimiter, OverLimit, divide_limit};
 pub use crate::admission::memory::{Held, Memory};
 pub use crate::admission::turns::{Rules, Turn, Turns};

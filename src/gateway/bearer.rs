@@ -13,7 +13,7 @@ use crate::gateway::app::bearer::{Bearer, BearerSource, Minting};
 use crate::gateway::app::faults::Fault;
 use crate::gateway::{Error, Gateway};
 use crate::model::Endpoint;
-use crate::upstream::{self, Credential, MintError, Room, StatusCode, UpstreamEffort};
+use crate::upstream::{self, Credential, MintError, MostTries, Room, StatusCode, UpstreamEffort};
 use crate::vault::Seal;
 
 /// X refuses apps that mint too often (reference 6.1).
@@ -95,8 +95,11 @@ impl Gateway {
         };
         let (body, mut effort) = (Bytes::from_static(b"{}"), UpstreamEffort::default());
         let room = &mut Room::UpTo(MOST_OF_A_REFUSAL);
-        let answer =
-            self.0.upstream.engage(Endpoint::Totals, &body, credential, room, &mut effort).await?;
+        let answer = self
+            .0
+            .upstream
+            .engage(Endpoint::Totals, &body, credential, room, (&mut effort, MostTries::Two))
+            .await?;
         match app.judge(credential, &answer) {
             // X complains of the body only once it has accepted the credentials.
             None if answer.status != StatusCode::BAD_REQUEST => {

@@ -10,9 +10,9 @@ use crate::admission::OverLimit;
 use crate::gateway::app::reconnects::Reconnect;
 use crate::gateway::call::credential::Refusal;
 use crate::gateway::question::plan::{Missing, Reason};
-use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::model::key::Kind;
+use crate::model::{AccountState, Endpoint};
 use crate::store;
 use crate::upstream;
 use crate::vault;
@@ -81,6 +81,9 @@ pub enum Error {
     NotConnected(NotConnected),
     #[error("X could not be reached")]
     UpstreamUnreachable(#[source] Source),
+    /// Most of the latest calls failed, so that none is made at present.
+    #[error("X does not answer calls of the app {app} to {endpoint} at present")]
+    UpstreamDown { app: String, endpoint: Endpoint, retry_after: Duration },
     #[error("X's response was incomplete")]
     UpstreamCutShort(#[source] Source),
     #[error("X's response is too large")]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 
 use crate::gateway::{Error, Fault, Gateway};
+use crate::model::Endpoint;
 
 /// Beyond this offset the upstream may refuse signatures with uncorrected times.
 const CLOCK_WARNING_SECONDS: i64 = 30;
@@ -37,6 +38,11 @@ pub enum Degraded {
         name: String,
         fault: Fault,
     },
+    /// Most calls of the app to the endpoint failed, so that none is made at present.
+    UpstreamDown {
+        app: String,
+        endpoint: Endpoint,
+    },
 }
 
 impl fmt::Display for Degraded {
@@ -68,6 +74,9 @@ impl fmt::Display for Degraded {
                 "no app is configured; set apps.<name>.consumer_key and consumer_secret",
             ),
             Degraded::App { name, fault } => write!(f, "app {name}: {fault}"),
+            Degraded::UpstreamDown { app, endpoint } => {
+                write!(f, "app {app}: most calls to {endpoint} failed, so only probes are made")
+            }
         }
     }
 }
@@ -99,6 +108,10 @@ impl Gateway {
         for (name, app) in apps {
             let faults = Fault::ALL.into_iter().filter(|fault| app.faults.has(*fault));
             degraded.extend(faults.map(|fault| Degraded::App { name: name.clone(), fault }));
+            let down = app.list_open_breakers();
+            degraded.extend(
+                down.map(|endpoint| Degraded::UpstreamDown { app: name.clone(), endpoint }),
+            );
         }
         let can_open = !self.0.surveyed.opens_nothing();
         let ready =

@@ -9,6 +9,7 @@ use tracing::debug;
 use crate::admission::divide_limit;
 use crate::admission::quota::{Division, Level, Pool};
 use crate::gateway::Gateway;
+use crate::model::Endpoint;
 use crate::model::quota::{KeyLease, Lease};
 use crate::store::{self, LeaseLives, Leases};
 
@@ -47,10 +48,15 @@ impl Gateway {
         pools.filter(|quota| quota.level.limit.is_some() || quota.level.waiting > 0).collect()
     }
 
-    /// Sets the metrics of quotas to their present values.
+    /// Sets the metrics of quotas and breakers to their present values.
     pub fn measure_quotas(&self) {
         for app in self.0.apps.values() {
             app.pools.measure(&app.name);
+            for endpoint in Endpoint::ALL {
+                let labels = [("app", app.name.clone()), ("endpoint", endpoint.name().to_owned())];
+                let is_open = f64::from(u8::from(app.breaker(endpoint).is_open()));
+                metrics::gauge!("countersign_breaker_open", &labels).set(is_open);
+            }
         }
     }
 

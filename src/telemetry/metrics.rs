@@ -28,6 +28,7 @@ const METRICS: &[(Kind, &str, &[&str], &str)] = &[
     (Gauge, "countersign_quota_waiting", &["app", "pool"], "Calls that wait for quota"),
     (Histogram, "countersign_quota_wait_seconds", &["app"], "Time for which calls waited for quota, if they had to"),
     (Counter, "countersign_quota_refusals_total", &["app", "reason"], "Calls refused for lack of quota or beyond a key's limits, or observed that would have waited or been refused"),
+    (Gauge, "countersign_breaker_open", &["app", "endpoint"], "1 while no calls but probes are made, since most calls failed"),
     (Counter, "countersign_bearer_mints_total", &["app", "outcome"], "Bearer tokens requested"),
     (Counter, "countersign_app_faults_total", &["app", "fault"], "Answers of the upstream that reject something of an app's: keys, time or bearer"),
     (Counter, "countersign_connects_total", &["end"], "Attempts to connect an account with a link, by how they ended"),

@@ -19,6 +19,14 @@ use crate::upstream::{
 /// Headers of an answer that callers may see, beside those by which clients pace themselves.
 const RELAYED: [HeaderName; 3] = [CONTENT_TYPE, DATE, RETRY_AFTER];
 
+/// How often a call may be tried.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MostTries {
+    /// Over a new connection.
+    One,
+    Two,
+}
+
 /// A call on its way.
 struct Sending<'a, 'r> {
     endpoint: Endpoint,
@@ -51,12 +59,15 @@ impl Upstream {
         body: &Bytes,
         credential: Credential<'_>,
         room: &mut Room<'_>,
-        effort: &mut UpstreamEffort,
+        (effort, most): (&mut UpstreamEffort, MostTries),
     ) -> Result<Answer, Error> {
         self.budget.deposit();
         let begun = self.clock.instant();
         let mut sending = Sending { endpoint, body, credential, room, effort, has_replaced: false };
-        let outcome = self.try_twice(&mut sending).await;
+        let outcome = match most {
+            MostTries::One => self.send(&mut sending, Connections::New).await,
+            MostTries::Two => self.try_twice(&mut sending).await,
+        };
         let time = self.clock.instant().saturating_duration_since(begun);
         effort.time += time;
         self.meters.of(endpoint).seconds.record(time.as_secs_f64());

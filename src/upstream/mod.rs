@@ -33,6 +33,7 @@ pub use crate::upstream::body::{PREPAID, Room};
 pub use crate::upstream::call::{Answer, UpstreamEffort};
 pub use crate::upstream::client::Upstream;
 pub use crate::upstream::credential::{Credential, Token};
+pub use crate::upstream::engage::MostTries;
 pub use crate::upstream::error::{Error, SetupError};
 pub use crate::upstream::handshake::{Granted, HandshakeError};
 pub use crate::upstream::lookup::{LookUpError, MOST_LOOKED_UP};

@@ -20,7 +20,7 @@ use crate::api::callers::engagement::NO_FORM;
 use crate::api::openapi::schemas::named;
 use crate::gateway::{Detail, Error, Missing, OverLimit, Reason, Reconnect};
 use crate::model::key::Kind;
-use crate::model::{AccountState, Metric, Secret};
+use crate::model::{AccountState, Endpoint, Metric, Secret};
 use crate::web::connection_limits::Full;
 use crate::web::negotiation::NO_ENCODING;
 use crate::web::problem;
@@ -202,24 +202,21 @@ pub(crate) fn of_relay() -> Vec<Sample> {
         until: datetime!(2026-03-11 21:15:30 UTC),
     };
     let (state, since) = (AccountState::Revoked, datetime!(2026-03-10 21:15:30 UTC));
+    let (app, wait) = (|| "main".to_owned(), Duration::from_secs);
     let mut samples = vec![
         not_allowed("endpoint", "its scope leaves out the endpoint historical"),
         Error::AccountNotFound.into(),
         Error::AccountNotActive { state, since, reconnect: Some(reconnect) }.into(),
         Error::AccountLimitReached {
-            app: "main".to_owned(),
+            app: app(),
             limit: 100,
             until: datetime!(2026-04-01 0:00 UTC),
             retry_after: Duration::from_hours(240),
         }
         .into(),
-        Error::QuotaExhausted { app: "main".to_owned(), retry_after: Duration::from_secs(12) }
-            .into(),
-        Error::AppCredentialsRejected {
-            app: "main".to_owned(),
-            retry_after: Duration::from_secs(10),
-        }
-        .into(),
+        Error::QuotaExhausted { app: app(), retry_after: wait(12) }.into(),
+        Error::UpstreamDown { app: app(), endpoint: Endpoint::Totals, retry_after: wait(1) }.into(),
+        Error::AppCredentialsRejected { app: app(), retry_after: wait(10) }.into(),
         Sample::called("not_acceptable_encoding", Problem::not_acceptable(NO_ENCODING)),
     ];
     samples.extend(of_upstream());

@@ -13,8 +13,9 @@ use std::sync::atomic::AtomicU64;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
+use tracing::{info, warn};
 
-use crate::admission::{Rules, Turns};
+use crate::admission::{Breaker, Rules, Turned, Turns};
 use crate::config::Limits;
 use crate::gateway::account::known::KnownAccount;
 use crate::gateway::app::account_limit::MonthlyAccounts;
@@ -25,7 +26,7 @@ use crate::gateway::app::pools::Pools;
 use crate::gateway::app::reconnects::Reconnects;
 use crate::gateway::app::verifications::Verifications;
 use crate::gateway::cache::Cache;
-use crate::model::{App, Clock, UserId};
+use crate::model::{App, Clock, Endpoint, UserId};
 use crate::upstream::{Answer, Credential};
 
 /// An app with its current bearer token and cached accounts.
@@ -46,6 +47,7 @@ pub(in crate::gateway) struct AppState {
     pub(in crate::gateway) question_turns: Arc<Turns>,
     pub(in crate::gateway) lookup_pause: LookupPause,
     pub(in crate::gateway) pools: Pools,
+    breakers: [Arc<Breaker>; 3],
     pub(in crate::gateway) month: MonthlyAccounts,
 }
 
@@ -54,6 +56,7 @@ impl AppState {
         AppState {
             month: MonthlyAccounts::new(app.account_limit),
             pools: Pools::new(&app.name, app.quota, clock),
+            breakers: Endpoint::ALL.map(|_| Breaker::new(Arc::clone(clock))),
             name: app.name.clone(),
             settings: ArcSwap::from_pointee(app),
             current: ArcSwapOption::empty(),
@@ -67,6 +70,32 @@ impl AppState {
             question_turns: Turns::new(Rules::of(limits.question_calls)),
             lookup_pause: LookupPause::default(),
         }
+    }
+
+    /// The breaker of calls to an endpoint.
+    pub(in crate::gateway) fn breaker(&self, endpoint: Endpoint) -> &Arc<Breaker> {
+        let [totals, hours, historical] = &self.breakers;
+        match endpoint {
+            Endpoint::Totals => totals,
+            Endpoint::TwentyEightHours => hours,
+            Endpoint::Historical => historical,
+        }
+    }
+
+    /// Tells operators that calls to an endpoint are not made any more, or again.
+    pub(in crate::gateway) fn report_breaker(&self, endpoint: Endpoint, turned: Turned) {
+        let (app, endpoint) = (&*self.name, endpoint.name());
+        match turned {
+            Turned::Open => {
+                warn!(app, endpoint, "most calls to X fail; until a probe succeeds, none is made");
+            }
+            Turned::Closed => info!(app, endpoint, "X answers calls again"),
+        }
+    }
+
+    /// The endpoints to which no calls are made, since most of them failed.
+    pub(in crate::gateway) fn list_open_breakers(&self) -> impl Iterator<Item = Endpoint> {
+        Endpoint::ALL.into_iter().filter(|endpoint| self.breaker(*endpoint).is_open())
     }
 
     /// The current settings; their secrets may be replaced at any time.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::admission::Held;
 use crate::admission::quota::{Class, Exhausted, Patience, Permit, Portion, Wanted};
+use crate::admission::{Attempts, Held, Trial};
 use crate::gateway::app::AppState;
 use crate::gateway::app::bearer::BearerSource;
 use crate::gateway::call::check::{Checked, check};
@@ -17,7 +17,7 @@ use crate::gateway::usage::Counted;
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
 use crate::upstream;
-use crate::upstream::{Answer, Credential, Room, StatusCode, UpstreamEffort, Verdict};
+use crate::upstream::{Answer, Credential, MostTries, Room, StatusCode, UpstreamEffort, Verdict};
 
 /// A call from a caller whose key was checked.
 pub struct RelayRequest<'a> {
@@ -204,17 +204,21 @@ impl Gateway {
         trace: &mut CallTrace,
     ) -> Result<Answer, Error> {
         let kind = credential.kind();
+        let trial = begin_trial(app, call.endpoint)?;
         let permit = match trace.permit.take() {
             Some(permit) => permit,
             None => self.take_permit(app, call, kind, &mut trace.waited).await?,
         };
-        let answer = self.request(app, call, credential, room, trace, permit).await?;
+        let answer = self.request(app, call, credential, room, trace, (permit, trial)).await?;
         if answer.status != StatusCode::TOO_MANY_REQUESTS || !app.pools.are_enforced() {
             return Ok(answer);
         }
         match self.take_permit(app, call, kind, &mut trace.waited).await {
             // Boxed, since it is seldom needed: each call's future would have to make room for it.
-            Ok(permit) => Box::pin(self.request(app, call, credential, room, trace, permit)).await,
+            Ok(permit) => {
+                let trial = begin_trial(app, call.endpoint)?;
+                Box::pin(self.request(app, call, credential, room, trace, (permit, trial))).await
+            }
             Err(_) => Ok(answer),
         }
     }
@@ -226,7 +230,7 @@ impl Gateway {
         credential: Credential<'_>,
         room: &mut Room<'_>,
         trace: &mut CallTrace,
-        mut permit: Permit,
+        (mut permit, trial): (Permit, Trial),
     ) -> Result<Answer, Error> {
         let account = trace.account.filter(|_| credential.kind() == AuthKind::UserContext);
         let (auth, posts) = (credential.kind(), trace.posts);
@@ -235,12 +239,19 @@ impl Gateway {
         let effort = &mut *counting.effort;
         let before = effort.attempts;
         permit.send();
+        let most = if trial.is_probe() { MostTries::One } else { MostTries::Two };
+        let (endpoint, body) = (call.endpoint, &call.body);
         let answered =
-            self.0.upstream.engage(call.endpoint, &call.body, credential, room, effort).await;
+            self.0.upstream.engage(endpoint, body, credential, room, (effort, most)).await;
         let report = answered.as_ref().ok().map(Answer::report);
         // What did not reach X, X did not count.
         let is_unreached = matches!(answered, Err(upstream::Error::Unreachable(_)));
-        permit.finish(report.as_ref(), if is_unreached { 0 } else { effort.attempts - before });
+        let made = effort.attempts - before;
+        permit.finish(report.as_ref(), if is_unreached { 0 } else { made });
+        let failed = made.saturating_sub(u32::from(!has_failed(&answered)));
+        if let Some(turned) = trial.finish(&call.key.turn, Attempts { made, failed }) {
+            app.report_breaker(call.endpoint, turned);
+        }
         if call.class == Class::Relayed {
             trace.portion = app
                 .pools
@@ -281,6 +292,25 @@ impl Gateway {
             app.pools.count_refusal();
             Error::QuotaExhausted { app: app.name.clone(), retry_after }
         })
+    }
+}
+
+/// Lets a call pass, unless most calls to the endpoint fail at present.
+fn begin_trial(app: &AppState, endpoint: Endpoint) -> Result<Trial, Error> {
+    let down = |retry_after| Error::UpstreamDown { app: app.name.clone(), endpoint, retry_after };
+    app.breaker(endpoint).begin().map_err(down)
+}
+
+/// Whether X, or the way to it, was at fault.
+fn has_failed(answered: &Result<Answer, upstream::Error>) -> bool {
+    match answered {
+        Ok(answer) => answer.status.is_server_error(),
+        Err(error) => matches!(
+            error,
+            upstream::Error::Unreachable(_)
+                | upstream::Error::CutShort(_)
+                | upstream::Error::Timeout(_)
+        ),
     }
 }
 

@@ -32,6 +32,10 @@ impl Run {
                 return self.try_next(task, Reason::AccountLimit, "");
             }
             Err(Error::AccountNotFound) => return self.try_next(task, Reason::NotConnected, ""),
+            Err(error @ Error::UpstreamDown { retry_after, .. }) => {
+                self.retry_after = self.retry_after.max(Some(retry_after));
+                return self.give_up(task.call, Reason::UpstreamError, &error.to_string());
+            }
             Err(Error::UpstreamTimeout(_)) => {
                 return self.give_up(task.call, Reason::UpstreamError, "X did not answer in time");
             }

@@ -102,6 +102,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::UpstreamUnreachable(_) => {
             (StatusCode::BAD_GATEWAY, "upstream_unreachable", "X could not be reached")
         }
+        Error::UpstreamDown { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "upstream_down", "X does not answer at present")
+        }
         Error::NotConnected(end) => {
             (status_of_end(*end), "not_connected", "The account was not connected")
         }
@@ -158,6 +161,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         Error::VaultKeyUnavailable(_) => Some(OPERATOR),
         Error::AppCredentialsRejected { retry_after, .. }
         | Error::QuotaExhausted { retry_after, .. }
+        | Error::UpstreamDown { retry_after, .. }
         | Error::KeyLimited(OverLimit::PerMinute { retry_after, .. })
         | Error::AccountLimitReached { retry_after, .. }
         | Error::TooManyLinks { retry_after, .. } => Some(*retry_after),

@@ -22,6 +22,7 @@ async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
     let alice = &gateway.sandbox.user("alice").user_id;
     let answer = create(&gateway, &admin, &json!({
         "name": "reports", "app": "demo", "accounts": [alice], "endpoints": ["totals"], "expires": "90d",
+        "weight": 3, "per_minute": 1000,
     })).await;
     assert_eq!(answer.status, 201);
     let mut made = answer.json();
@@ -35,6 +36,9 @@ async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
         "app": "demo",
         "accounts": [alice],
         "endpoints": ["totals"],
+        "weight": 3,
+        "per_minute": 1000,
+        "at_once": null,
         "created_at": "2026-03-10T21:15:30Z",
         "expires_at": "2026-06-08T21:15:30Z",
         "revoked_at": null,

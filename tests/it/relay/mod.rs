@@ -21,7 +21,7 @@ use crate::gateway::TestGateway;
 use crate::upstream::body;
 
 /// A body that anybody may send about alice's posts.
-fn public(gateway: &TestGateway) -> Value {
+pub fn public(gateway: &TestGateway) -> Value {
     body(
         &gateway.sandbox.ids("alice", 2),
         &["favorites", "replies"],

@@ -3,6 +3,7 @@
 mod answers;
 pub mod away;
 mod bearers;
+mod breaker;
 mod checks;
 mod clocks;
 mod commits;

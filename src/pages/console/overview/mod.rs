@@ -129,7 +129,7 @@ fn of_limit(usage: &AccountsUsed) -> Option<Need> {
 fn of_health(degraded: &Degraded) -> Need {
     let link = match degraded {
         Degraded::NoApp => Some(("Get started", "/console/start".to_owned())),
-        Degraded::App { .. } => {
+        Degraded::App { .. } | Degraded::UpstreamDown { .. } => {
             Some(("View failed calls", "/console/calls?outcome=failed".to_owned()))
         }
         Degraded::DatabaseAway { .. }

@@ -1,0 +1,170 @@
+//! A circuit breaker: while most calls fail, whoever they come from, none is made but a probe now and then.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::model::Clock;
+
+/// The time over which calls are counted, in seconds.
+const COUNTED: u64 = 10;
+/// Fewer attempts than these prove nothing.
+const LEAST: u32 = 20;
+/// The pause before the next probe.
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub struct Breaker {
+    clock: Arc<dyn Clock>,
+    begun: Instant,
+    state: Mutex<State>,
+}
+
+/// A call that the breaker lets pass.
+pub struct Trial {
+    breaker: Arc<Breaker>,
+    is_probe: bool,
+    is_finished: bool,
+}
+
+/// What a call has shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Attempts {
+    pub made: u32,
+    pub failed: u32,
+}
+
+/// What became of the breaker.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Turned {
+    Open,
+    Closed,
+}
+
+#[derive(Default)]
+struct State {
+    seconds: VecDeque<Second>,
+    /// When the next probe may be made; `None` while the breaker is closed.
+    next_probe: Option<Instant>,
+    is_probing: bool,
+}
+
+/// The calls of one second.
+struct Second {
+    at: u64,
+    made: u32,
+    failed: u32,
+    /// Up to two of the keys that called, and of those that failed.
+    callers: Vec<Arc<str>>,
+    failing: Vec<Arc<str>>,
+}
+
+impl Breaker {
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Breaker> {
+        let begun = clock.instant();
+        Arc::new(Breaker { clock, begun, state: Mutex::default() })
+    }
+
+    /// Lets a call pass, or says how long to wait.
+    pub fn begin(self: &Arc<Breaker>) -> Result<Trial, Duration> {
+        let mut state = self.lock();
+        let Some(next) = state.next_probe else { return Ok(self.trial(false)) };
+        let wait = next.saturating_duration_since(self.clock.instant());
+        if state.is_probing || !wait.is_zero() {
+            return Err(wait.max(PAUSE));
+        }
+        state.is_probing = true;
+        Ok(self.trial(true))
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.lock().next_probe.is_some()
+    }
+
+    fn trial(self: &Arc<Breaker>, is_probe: bool) -> Trial {
+        Trial { breaker: Arc::clone(self), is_probe, is_finished: false }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Trial {
+    /// Whether it is made to find out whether calls succeed again: once is enough.
+    pub fn is_probe(&self) -> bool {
+        self.is_probe
+    }
+
+    /// Counts the attempts of a key's call. The last one failed if all did.
+    pub fn finish(mut self, key: &Arc<str>, attempts: Attempts) -> Option<Turned> {
+        self.is_finished = true;
+        let now = self.breaker.clock.instant();
+        let mut state = self.breaker.lock();
+        let has_failed = attempts.failed == attempts.made && attempts.made > 0;
+        if self.is_probe {
+            state.is_probing = false;
+            if !has_failed {
+                *state = State::default();
+                return Some(Turned::Closed);
+            }
+            state.next_probe = Some(now + PAUSE);
+            return None;
+        }
+        if state.next_probe.is_some() {
+            return None;
+        }
+        let second = now.saturating_duration_since(self.breaker.begun).as_secs();
+        state.count(second, key, attempts);
+        (has_failed && state.is_tripped()).then(|| {
+            state.next_probe = Some(now + PAUSE);
+            Turned::Open
+        })
+    }
+}
+
+impl Drop for Trial {
+    fn drop(&mut self) {
+        // Whoever made the probe has hung up: another may make it.
+        if self.is_probe && !self.is_finished {
+            self.breaker.lock().is_probing = false;
+        }
+    }
+}
+
+impl State {
+    fn count(&mut self, at: u64, key: &Arc<str>, attempts: Attempts) {
+        while self.seconds.front().is_some_and(|second| second.at + COUNTED <= at) {
+            self.seconds.pop_front();
+        }
+        if self.seconds.back().is_none_or(|second| second.at != at) {
+            let (callers, failing) = (Vec::new(), Vec::new());
+            self.seconds.push_back(Second { at, made: 0, failed: 0, callers, failing });
+        }
+        let Some(second) = self.seconds.back_mut() else { return };
+        second.made = second.made.saturating_add(attempts.made);
+        second.failed = second.failed.saturating_add(attempts.failed);
+        note(&mut second.callers, key);
+        if attempts.failed > 0 {
+            note(&mut second.failing, key);
+        }
+    }
+
+    /// Whether more than half of enough attempts failed, and not those of one key among several.
+    fn is_tripped(&self) -> bool {
+        let made: u32 = self.seconds.iter().map(|second| second.made).sum();
+        let failed: u32 = self.seconds.iter().map(|second| second.failed).sum();
+        let (mut callers, mut failing) = (Vec::new(), Vec::new());
+        for second in &self.seconds {
+            second.callers.iter().for_each(|key| note(&mut callers, key));
+            second.failing.iter().for_each(|key| note(&mut failing, key));
+        }
+        made >= LEAST && failed > made / 2 && failing.len() >= callers.len()
+    }
+}
+
+/// Keeps the first two different keys.
+fn note(keys: &mut Vec<Arc<str>>, key: &Arc<str>) {
+    if keys.len() < 2 && !keys.contains(key) {
+        keys.push(Arc::clone(key));
+    }
+}
