@@ -59,7 +59,7 @@
 //! | Where does the sandbox decide a 403? | `src/sandbox/engagement/access.rs` (`refuse_foreign`, `allowed_metrics`), `src/sandbox/engagement/mod.rs` (`admit`: apps not allow-listed), `src/sandbox/auth/mod.rs` (`Denied`: suspended or locked users), `src/sandbox/lookup.rs` (`client_forbidden`) |
 //! | How is `/metrics` guarded? | `src/api/operators/guard.rs` (`require_known_name`), by the names of `src/web/host_names.rs`; no key |
 //! | Who gets X's quota, and when? | `src/admission/quota/lanes.rs` (`pop`) decides whose turn it is, `src/admission/quota/window.rs` (`wait_for`) when there is one, `src/admission/quota/shares.rs` (`divide`) how much each replica may use; `src/gateway/quota.rs` (`renew_leases`) writes that down |
-//! | When are calls not even tried, since X does not answer? | `src/admission/breaker.rs` (`is_tripped`), which `src/gateway/call/forward.rs` asks (`begin_trial`) |
+//! | When are calls not even tried, since X does not answer? | `src/admission/breaker.rs` (`is_tripped`), which `src/gateway/call/forward.rs` asks (`request`) |
 //! | Where are a key's own limits enforced? | `src/admission/key_limits.rs` (`begin`), which `src/gateway/question/admit.rs` calls (`begin_request`) |
 //! | What ends a question at its deadline? | `src/gateway/question/run.rs` (`run_until`); while it waits for its turn or memory, `src/gateway/question/admit.rs` (`timeout_at`); look-ups end at half of the time, in `src/gateway/question/lookup.rs` (`look_up_all`) |
 //! | …: and waits for a slow database until then? | `src/gateway/patience.rs` (`read_patiently`) |

@@ -12,6 +12,8 @@ const COUNTED: u64 = 10;
 const LEAST: u32 = 20;
 /// The pause before the next probe.
 const PAUSE: Duration = Duration::from_secs(1);
+/// A call that its caller gives up after this time counts as failed.
+const SLOW: Duration = Duration::from_secs(5);
 
 pub struct Breaker {
     clock: Arc<dyn Clock>,
@@ -19,9 +21,11 @@ pub struct Breaker {
     state: Mutex<State>,
 }
 
-/// A call that the breaker lets pass.
+/// A call that the breaker lets pass, of a key.
 pub struct Trial {
     breaker: Arc<Breaker>,
+    key: Arc<str>,
+    begun: Instant,
     is_probe: bool,
     is_finished: bool,
 }
@@ -64,24 +68,26 @@ impl Breaker {
         Arc::new(Breaker { clock, begun, state: Mutex::default() })
     }
 
-    /// Lets a call pass, or says how long to wait.
-    pub fn begin(self: &Arc<Breaker>) -> Result<Trial, Duration> {
+    /// How long to wait, if a call would not pass now.
+    pub fn wait(&self) -> Option<Duration> {
+        self.lock().wait(self.clock.instant())
+    }
+
+    /// Lets a key's call pass, which is sent at once, or says how long to wait.
+    pub fn begin(self: &Arc<Breaker>, key: &Arc<str>) -> Result<Trial, Duration> {
+        let begun = self.clock.instant();
         let mut state = self.lock();
-        let Some(next) = state.next_probe else { return Ok(self.trial(false)) };
-        let wait = next.saturating_duration_since(self.clock.instant());
-        if state.is_probing || !wait.is_zero() {
-            return Err(wait.max(PAUSE));
+        if let Some(wait) = state.wait(begun) {
+            return Err(wait);
         }
-        state.is_probing = true;
-        Ok(self.trial(true))
+        let is_probe = state.next_probe.is_some();
+        state.is_probing = is_probe;
+        let (breaker, key) = (Arc::clone(self), Arc::clone(key));
+        Ok(Trial { breaker, key, begun, is_probe, is_finished: false })
     }
 
     pub fn is_open(&self) -> bool {
         self.lock().next_probe.is_some()
-    }
-
-    fn trial(self: &Arc<Breaker>, is_probe: bool) -> Trial {
-        Trial { breaker: Arc::clone(self), is_probe, is_finished: false }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -95,9 +101,13 @@ impl Trial {
         self.is_probe
     }
 
-    /// Counts the attempts of a key's call. The last one failed if all did.
-    pub fn finish(mut self, key: &Arc<str>, attempts: Attempts) -> Option<Turned> {
+    /// Counts the attempts of the call. The last one failed if all did.
+    pub fn finish(mut self, attempts: Attempts) -> Option<Turned> {
         self.is_finished = true;
+        self.count(attempts)
+    }
+
+    fn count(&self, attempts: Attempts) -> Option<Turned> {
         let now = self.breaker.clock.instant();
         let mut state = self.breaker.lock();
         let has_failed = attempts.failed == attempts.made && attempts.made > 0;
@@ -114,7 +124,7 @@ impl Trial {
             return None;
         }
         let second = now.saturating_duration_since(self.breaker.begun).as_secs();
-        state.count(second, key, attempts);
+        state.count(second, &self.key, attempts);
         (has_failed && state.is_tripped()).then(|| {
             state.next_probe = Some(now + PAUSE);
             Turned::Open
@@ -124,14 +134,25 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        // Whoever made the probe has hung up: another may make it.
-        if self.is_probe && !self.is_finished {
-            self.breaker.lock().is_probing = false;
+        if self.is_finished {
+            return;
+        }
+        // Whoever made the call has hung up. That says something about X if it took long.
+        let now = self.breaker.clock.instant();
+        let is_slow = now.saturating_duration_since(self.begun) >= SLOW;
+        if self.is_probe || is_slow {
+            let failed = Attempts { made: 1, failed: 1 };
+            self.count(failed);
         }
     }
 }
 
 impl State {
+    fn wait(&self, now: Instant) -> Option<Duration> {
+        let wait = self.next_probe?.saturating_duration_since(now);
+        (self.is_probing || !wait.is_zero()).then_some(wait.max(PAUSE))
+    }
+
     fn count(&mut self, at: u64, key: &Arc<str>, attempts: Attempts) {
         while self.seconds.front().is_some_and(|second| second.at + COUNTED <= at) {
             self.seconds.pop_front();

@@ -2,6 +2,7 @@
 //! No minute, wherever it begins, has more of them: they are counted by the second.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,14 +12,17 @@ use crate::model::quota::KeyLease;
 
 /// How many seconds a request counts, after the one in which it came.
 const COUNTED: u64 = 60;
-/// What a process may take of a key's limit before it has a lease: what comes in a second.
-const UNLEASED: u32 = 60;
+/// All processes together take one part in this many of a limit before they have leases.
+const UNLEASED: u32 = 20;
 
 /// The requests of limited keys.
 pub struct KeyLimiter {
     clock: Arc<dyn Clock>,
     begun: Instant,
     keys: Mutex<HashMap<Arc<str>, Counter>>,
+    /// What other processes hold of each key's limit.
+    held: Mutex<HashMap<String, u32>>,
+    has_no_leases: AtomicBool,
 }
 
 /// A request of a limited key that is being handled; it ends when this is dropped.
@@ -73,7 +77,8 @@ impl Counter {
 impl KeyLimiter {
     pub fn new(clock: Arc<dyn Clock>) -> Arc<KeyLimiter> {
         let begun = clock.instant();
-        Arc::new(KeyLimiter { clock, begun, keys: Mutex::default() })
+        let (keys, held) = (Mutex::default(), Mutex::default());
+        Arc::new(KeyLimiter { clock, begun, keys, held, has_no_leases: AtomicBool::new(false) })
     }
 
     /// Counts a request, if its key may make one now and `processes` share its limit; `None` for a key without limits.
@@ -96,8 +101,8 @@ impl KeyLimiter {
             return Err(OverLimit::AtOnce { most });
         }
         if let Some(most) = limits.per_minute {
-            let alone = if processes < 2 { most } else { (most / UNLEASED).max(1) };
-            if counter.made() >= counter.most.unwrap_or(alone).min(most) {
+            let leased = counter.most.unwrap_or_else(|| self.unleased(key, most, processes));
+            if counter.made() >= leased.min(most) {
                 counter.count(now, 0, 1);
                 let oldest = counter.seconds.iter().find(|(_, made, _)| *made > 0);
                 let wait = oldest.map_or(1, |(second, ..)| (second + COUNTED + 1 - now).max(1));
@@ -132,6 +137,31 @@ impl KeyLimiter {
         }
     }
 
+    /// Sets what other processes hold of keys' limits.
+    pub fn set_held(&self, leases: &[(String, KeyLease)]) {
+        let mut held: HashMap<String, u32> = HashMap::new();
+        for (key, lease) in leases {
+            let of_key = held.entry(key.clone()).or_default();
+            *of_key = of_key.saturating_add(lease.most.max(lease.made));
+        }
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+    }
+
+    /// What a process may take of a key's limit before it has a lease: all that is left if it is alone, else so little
+    /// that all of them together hardly exceed the limit until they have one.
+    fn unleased(&self, key: &str, most: u32, processes: usize) -> u32 {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = most.saturating_sub(held.get(key).copied().unwrap_or_default());
+        let processes = u32::try_from(processes).unwrap_or(u32::MAX).max(1);
+        let part = if self.has_no_leases.load(Ordering::Relaxed) { 1 } else { UNLEASED };
+        if processes == 1 { left } else { left.min((most / part / processes).max(1)) }
+    }
+
+    /// Whether no leases can be had for long: then each process takes an equal part of a limit.
+    pub fn set_without_leases(&self, has_none: bool) {
+        self.has_no_leases.store(has_none, Ordering::Relaxed);
+    }
+
     fn now(&self) -> u64 {
         self.clock.instant().saturating_duration_since(self.begun).as_secs()
     }
@@ -156,7 +186,7 @@ pub fn divide_limit(limit: u32, own: KeyLease, others: &[KeyLease], processes: u
     let room = u64::from(limit).saturating_sub(others.iter().map(held).sum());
     let wanted = |lease: &KeyLease| u64::from(lease.wanted);
     let all = wanted(&own) + others.iter().map(wanted).sum::<u64>();
-    let (limit, processes) = (u64::from(limit), processes.max(others.len() + 1) as u64);
+    let (limit, processes) = (u64::from(limit), processes.max(1) as u64);
     let part = if all <= limit {
         wanted(&own) + (limit - all).div_ceil(processes)
     } else {

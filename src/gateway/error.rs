@@ -129,7 +129,7 @@ pub enum Error {
 fn beyond(limit: OverLimit) -> String {
     match limit {
         OverLimit::PerMinute { most, .. } => {
-            format!("the key may make {most} requests per minute, and has made them")
+            format!("the key may make {most} requests per minute, and none is left at present")
         }
         OverLimit::AtOnce { most } => {
             format!("the key may make {most} requests at once, and has that many under way")

@@ -64,13 +64,24 @@ impl Gateway {
     pub fn share_quotas(&self) -> impl Future<Output = ()> + Send + use<> {
         let inner = Arc::downgrade(&self.0);
         async move {
+            let mut failures = 0_u64;
             loop {
                 sleep(SLICE).await;
                 let Some(inner) = inner.upgrade() else { return };
                 let gateway = Gateway(inner, None);
-                if let Err(error) = gateway.renew_leases().await {
-                    // Following the change feed already logs that the database is away.
-                    debug!(error = &error as &dyn std::error::Error, "no lease was renewed");
+                match gateway.renew_leases().await {
+                    Ok(()) => {
+                        failures = 0;
+                        gateway.0.key_limiter.set_without_leases(false);
+                    }
+                    Err(error) => {
+                        failures += 1;
+                        // Following the change feed already logs that the database is away.
+                        debug!(error = &error as &dyn std::error::Error, "no lease was renewed");
+                    }
+                }
+                if failures * SLICE.as_secs() > LIVES.quotas.as_secs() {
+                    gateway.go_on_without_leases();
                 }
             }
         }
@@ -98,10 +109,20 @@ impl Gateway {
         for draft in &drafts {
             draft.apply(&own, &others, processes);
         }
+        self.0.key_limiter.set_held(&others.keys);
         for (key, lease) in &own.keys {
             self.0.key_limiter.set_most(key, lease.most);
         }
         Ok(())
+    }
+
+    /// Keeps to the last shares while the database is away; who had none takes an equal one.
+    fn go_on_without_leases(&self) {
+        let processes = self.0.presence.alive();
+        for draft in self.draft_leases() {
+            draft.pool.share_equally_if_without(processes);
+        }
+        self.0.key_limiter.set_without_leases(true);
     }
 
     /// Removes leases that have ended.

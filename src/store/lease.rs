@@ -102,12 +102,15 @@ impl Store {
              from quota_lease cross join clock
              where replica_id <> $1 and seconds - renewed_at <= $2
              order by replica_id, app, pool";
-        let keys = "select key_id, made, most, wanted
+        // A replica that is gone takes no more, but what it has taken counts for a minute.
+        let keys = "select key_id, made, wanted,
+                 case when seconds - renewed_at <= $3 then most else made end as most
              from key_lease cross join clock
              where replica_id <> $1 and seconds - renewed_at <= $2
              order by replica_id, key_id";
-        [(quotas, lives.quotas), (keys, lives.keys)]
-            .map(|(sql, life)| self.query(sql).bind(replica).bind(seconds(life)))
+        let quotas = self.query(quotas).bind(replica).bind(seconds(lives.quotas));
+        let keys = self.query(keys).bind(replica).bind(seconds(lives.keys));
+        [quotas, keys.bind(seconds(lives.quotas))]
     }
 }
 

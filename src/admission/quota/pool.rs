@@ -14,6 +14,8 @@ use crate::model::quota::{Lease, Mode, Quota, Report};
 
 /// How long a pool with waiting calls rests at most: its state may change in ways that wake nobody.
 const LONGEST_REST: Duration = Duration::from_millis(200);
+/// A smaller share is as good as none.
+const LEAST_SHARE: f64 = 0.001;
 
 /// The calls that count against one of X's quotas.
 pub struct Pool {
@@ -113,13 +115,15 @@ impl Pool {
     }
 
     /// Gives permits to those whose turn it is; returns how long to rest, unless nobody waits any more.
-    pub(super) fn advance(self: &Arc<Pool>) -> Option<Duration> {
+    ///
+    /// Only the driver notes that it ends: otherwise, a second one would begin beside it.
+    pub(super) fn advance(self: &Arc<Pool>, is_driver: bool) -> Option<Duration> {
         loop {
             let now = self.now();
             let mut state = self.lock();
             state.refresh(now);
             if state.lanes.waiting() == 0 {
-                state.is_driven = false;
+                state.is_driven &= !is_driver;
                 return None;
             }
             let wait = state.wait_for(1.0, now);
@@ -176,6 +180,14 @@ impl Pool {
         minute.share_with(&others.iter().filter_map(made).collect::<Vec<_>>(), at);
         (state.share, state.due_share) = (division.share, division.due);
         state.lanes.divide_weights(division.fractions);
+    }
+
+    /// Takes an equal share if the present one allows no calls, since no lease can be renewed for long.
+    pub fn share_equally_if_without(&self, processes: usize) {
+        let mut state = self.lock();
+        if state.share < LEAST_SHARE {
+            state.share = 1.0 / f64::from(u32::try_from(processes).unwrap_or(u32::MAX));
+        }
     }
 
     /// The quota per minute, or the one with headers of X's other APIs if X reports only that.
@@ -238,7 +250,7 @@ impl Permit {
     fn advance(&self) {
         let has_waiting = self.pool.lock().lanes.waiting() > 0;
         if has_waiting {
-            self.pool.advance();
+            self.pool.advance(false);
         }
     }
 }
@@ -275,7 +287,7 @@ impl Drop for Leaving<'_> {
 /// Gives out permits as they become free, as long as anybody waits.
 async fn drive(pool: Weak<Pool>) {
     loop {
-        let Some(rest) = pool.upgrade().and_then(|pool| pool.advance()) else { return };
+        let Some(rest) = pool.upgrade().and_then(|pool| pool.advance(true)) else { return };
         sleep(rest).await;
     }
 }

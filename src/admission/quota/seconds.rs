@@ -8,6 +8,8 @@ use crate::model::quota::Reported;
 
 /// Calls may arrive at X a little earlier or later than they were sent.
 const SECOND: f64 = 1.05;
+/// A second ends within this time, whatever X says.
+const LONGEST_SECOND: f64 = 2.0;
 /// The share of the quota that is used, for the same reason.
 const USED: f64 = 0.95;
 
@@ -25,10 +27,11 @@ impl Seconds {
         Seconds { limit: limit.map(f64::from), ..Seconds::default() }
     }
 
-    pub(super) fn learn(&mut self, reported: Reported) {
+    /// `at` is X's time.
+    pub(super) fn learn(&mut self, reported: Reported, at: f64) {
         self.limit = reported.limit.map(f64::from).or(self.limit);
         if let (Some(0), Some(reset)) = (reported.remaining, reported.reset) {
-            self.closed_until = self.closed_until.max(seconds(reset));
+            self.closed_until = self.closed_until.max(seconds(reset).min(at + LONGEST_SECOND));
         }
     }
 

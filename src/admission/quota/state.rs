@@ -8,7 +8,7 @@ use tokio::time::Instant as TokioInstant;
 use crate::admission::quota::lanes::Lanes;
 use crate::admission::quota::seconds::Seconds;
 use crate::admission::quota::wanted::{Exhausted, Wanted, seconds_until};
-use crate::admission::quota::window::{Terms, Window, seconds};
+use crate::admission::quota::window::{LONGEST, Terms, Window, seconds};
 use crate::admission::quota::x_clock::XClock;
 use crate::model::quota::{Quota, Report, Reported};
 
@@ -181,13 +181,12 @@ impl<G> State<G> {
         let (terms, at) = (self.terms(), self.x_clock.at(now));
         let [second, others @ ..] = &report.windows;
         if let Some(second) = second {
-            self.seconds.learn(*second);
+            self.seconds.learn(*second, at);
         }
         for (window, reported) in self.windows.iter_mut().zip(others) {
             window.spend(more);
-            match reported {
-                Some(reported) => window.learn(*reported, terms, at),
-                None => window.count(all),
+            if !reported.is_some_and(|reported| window.learn(reported, terms, at)) {
+                window.count(all);
             }
         }
         if report.is_refusal {
@@ -202,7 +201,7 @@ impl<G> State<G> {
         let spent =
             |window: &Option<Reported>| window.is_some_and(|window| window.remaining == Some(0));
         if let Some(wait) = report.retry_after {
-            self.closed_until = self.closed_until.max(now + f64::from(wait));
+            self.closed_until = self.closed_until.max(now + f64::from(wait).min(LONGEST));
         } else if !report.windows.iter().any(spent) || self.wait_for(1.0, now) <= 0.0 {
             self.closed_until = self.closed_until.max(now + self.rest);
             self.rest = (self.rest * 2.0).min(LAST_REST);

@@ -11,7 +11,11 @@ const SPARE: f64 = 0.01;
 /// A window of which less than this part is left at its end was nearly used up.
 const SCARCE: f64 = 0.2;
 /// The length of a window of which nothing is known yet.
-const ASSUMED_LENGTH: f64 = 60.0;
+const ASSUMED_LENGTH: i64 = 60;
+/// X's longest window; an end that is further away is a mistake, which would stop all calls for good.
+pub(super) const LONGEST: f64 = 900.0;
+/// No window is shorter, in whole seconds.
+const SHORTEST_LENGTH: i64 = 2;
 /// The shortest time over which the calls that are left are spread.
 const SHORTEST: f64 = 0.25;
 /// How many seconds' worth of calls may be saved up for a burst.
@@ -46,7 +50,7 @@ pub(super) struct Window {
     reset: Option<i64>,
     /// The latest end that X has reported.
     reported_reset: Option<i64>,
-    /// The shortest time between two ends.
+    /// The time between the ends of two windows, one after the other.
     length: Option<i64>,
     /// Calls that may be made at once.
     tokens: f64,
@@ -108,21 +112,29 @@ impl Window {
         self.is_reported() && self.reset == self.reported_reset
     }
 
-    /// Learns from an answer; one of an earlier window is ignored.
-    pub(super) fn learn(&mut self, reported: Reported, terms: Terms, at: f64) {
-        let (Some(remaining), Some(reset)) = (reported.remaining, reported.reset) else { return };
-        let remaining = f64::from(remaining);
+    /// Learns from an answer, unless it says nothing of use or is about an earlier window; returns whether it did.
+    pub(super) fn learn(&mut self, reported: Reported, terms: Terms, at: f64) -> bool {
+        let Some(remaining) = reported.remaining.map(f64::from) else { return false };
+        let Some(reset) = reported.reset.or_else(|| self.assumed_reset(at)) else { return false };
+        if (seconds(reset) - at).abs() > LONGEST {
+            return false;
+        }
         let is_same = match self.reported_reset {
-            Some(known) if reset < known || (reset == known && !self.is_present()) => return,
+            Some(known) if reset < known || (reset == known && !self.is_present()) => {
+                return false;
+            }
             Some(known) if reset == known => true,
-            // An end that moves before it has come is still that of the same window.
-            Some(known) if at + EARLY < seconds(known) => false,
+            // An end that moves a little, or before it has come, is still that of the same window.
+            Some(known) if reset - known < SHORTEST_LENGTH || at + EARLY < seconds(known) => false,
             Some(known) => {
                 if self.is_present() {
                     self.end(at);
                 }
-                let length = reset - known;
-                self.length = Some(self.length.map_or(length, |known| known.min(length)));
+                let (length, passed) = (reset - known, at - seconds(known));
+                // Otherwise, there may have been other windows between the two.
+                if passed < seconds(length) / 2.0 {
+                    self.length = Some(length);
+                }
                 false
             }
             None => {
@@ -137,6 +149,15 @@ impl Window {
         self.remaining = if is_same { self.remaining.min(remaining) } else { remaining };
         self.unreported = 0.0;
         (self.reset, self.reported_reset) = (Some(reset), Some(reset));
+        true
+    }
+
+    /// The end of the present window if X does not say it: that of the minute.
+    fn assumed_reset(&self, at: f64) -> Option<i64> {
+        #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970 fit")]
+        let now = at as i64;
+        let next = (now.div_euclid(ASSUMED_LENGTH) + 1) * ASSUMED_LENGTH;
+        self.reset.filter(|reset| *reset > now).or(Some(next))
     }
 
     /// Begins the next window if the present one is over, and saves up calls for the `passed` seconds.
@@ -149,11 +170,12 @@ impl Window {
         if self.is_present() {
             self.end(at);
         }
-        (self.remaining, self.unreported) = (limit, 0.0);
+        // Even without any quota, a call in each window finds out whether there is one now.
+        (self.remaining, self.unreported) = (limit.max(1.0), 0.0);
         #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970 fit")]
         let now = at as i64;
         let next = |length: i64| reset + ((now - reset).max(0) / length + 1) * length;
-        self.reset = self.length.map(next);
+        self.reset = Some(next(self.length.unwrap_or(ASSUMED_LENGTH)));
     }
 
     /// Counts calls that are made now.
@@ -202,14 +224,16 @@ impl Window {
     /// The seconds until the `n`-th call from now may be made.
     pub(super) fn wait_for(&self, n: f64, terms: Terms, at: f64) -> f64 {
         let Some(limit) = self.limit else { return 0.0 };
-        let left = (self.left(terms) * terms.share).max(0.0);
+        let all = self.left(terms).max(0.0);
+        let left = all * terms.share;
         let is_paced = self.is_scarce && !terms.is_lone;
-        let ready = if is_paced { self.tokens.min(left) } else { left };
+        // A share of less than one call is saved up until it is one.
+        let ready = if is_paced || left < 1.0 { self.tokens.min(all) } else { left };
         if n <= ready {
             return 0.0;
         }
         let until_reset = (n - ready) / self.rate(terms, at);
-        if n <= left && until_reset <= self.time_left(at) {
+        if n <= left.max(1.0_f64.min(all)) && until_reset <= self.time_left(at) {
             return until_reset;
         }
         let length = self.length();
@@ -239,11 +263,92 @@ impl Window {
     }
 
     fn length(&self) -> f64 {
-        self.length.map_or(ASSUMED_LENGTH, seconds)
+        seconds(self.length.unwrap_or(ASSUMED_LENGTH))
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 have fewer than 52 bits")]
 pub(super) fn seconds(whole: i64) -> f64 {
     whole as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALONE: Terms = Terms { share: 1.0, is_lone: true, in_flight: 0.0 };
+    const NOW: f64 = 1_773_177_310.0;
+    const RESET: i64 = 1_773_177_360;
+
+    fn report(limit: u32, remaining: u32, reset: i64) -> Reported {
+        Reported { limit: Some(limit), remaining: Some(remaining), reset: Some(reset) }
+    }
+
+    /// A window that has learnt this at `NOW`.
+    fn learnt(reported: Reported) -> Window {
+        let mut window = Window::default();
+        assert!(window.learn(reported, ALONE, NOW));
+        window
+    }
+
+    fn wait_at(window: &mut Window, at: f64) -> f64 {
+        window.refresh(at, 1.0, ALONE);
+        window.wait_for(1.0, ALONE, at)
+    }
+
+    #[test]
+    fn a_pool_of_which_x_says_nothing_more_opens_again_and_again() {
+        let mut window = learnt(report(5, 5, RESET));
+        for minute in 1..5 {
+            let at = NOW + 60.0 * f64::from(minute);
+            assert!(wait_at(&mut window, at) <= 0.0, "minute {minute}");
+            window.count(5.0);
+            assert!(wait_at(&mut window, at + 1.0) > 0.0, "minute {minute}");
+        }
+    }
+
+    #[test]
+    fn a_mistaken_end_is_neither_believed_nor_kept() {
+        let mut window = Window::default();
+        for reset in [RESET * 1000, i64::MAX, i64::MIN, 0] {
+            assert!(!window.learn(report(5, 0, reset), ALONE, NOW), "{reset}");
+            assert!(wait_at(&mut window, NOW) <= 0.0, "{reset}");
+        }
+        assert!(window.learn(report(5, 0, RESET), ALONE, NOW));
+        assert!(wait_at(&mut window, NOW) > 0.0);
+    }
+
+    #[test]
+    fn an_answer_without_an_end_is_about_the_minute() {
+        let without = Reported { limit: Some(5), remaining: Some(0), reset: None };
+        let mut window = learnt(without);
+        assert!((wait_at(&mut window, NOW) - 50.0 - GUARD).abs() < 0.01);
+        assert!(wait_at(&mut window, NOW + 51.0) <= 0.0);
+    }
+
+    #[test]
+    fn a_quota_of_nothing_lets_a_call_a_window_find_out() {
+        let mut window = learnt(report(0, 0, RESET));
+        assert!(wait_at(&mut window, NOW) > 0.0);
+        assert!(wait_at(&mut window, NOW + 51.0) <= 0.0);
+        window.count(1.0);
+        assert!(wait_at(&mut window, NOW + 52.0) > 0.0);
+        assert!(window.learn(report(100, 99, RESET + 60), ALONE, NOW + 52.0));
+        assert!(wait_at(&mut window, NOW + 52.0) <= 0.0);
+    }
+
+    #[test]
+    fn a_window_is_as_long_as_the_next_one_shows() {
+        let length = |reset: i64, at: f64| {
+            let mut window = learnt(report(5, 5, RESET));
+            window.refresh(at, 1.0, ALONE);
+            window.learn(report(5, 5, reset), ALONE, at);
+            window.length
+        };
+        assert_eq!(length(RESET + 3, NOW + 50.5), Some(3));
+        assert_eq!(length(RESET + 900, NOW + 60.0), Some(900));
+        // An hour later there were other windows between the two, and a second later it is the same.
+        assert_eq!(length(RESET + 3600, NOW + 3640.0), None);
+        assert_eq!(length(RESET + 1, NOW + 50.5), None);
+    }
 }

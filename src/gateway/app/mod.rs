@@ -10,6 +10,7 @@ pub(super) mod verifications;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::Mutex;
@@ -17,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::admission::{Breaker, Rules, Turned, Turns};
 use crate::config::Limits;
+use crate::gateway::Error;
 use crate::gateway::account::known::KnownAccount;
 use crate::gateway::app::account_limit::MonthlyAccounts;
 use crate::gateway::app::bearer::{Bearer, BearerSource, Minting};
@@ -27,7 +29,7 @@ use crate::gateway::app::reconnects::Reconnects;
 use crate::gateway::app::verifications::Verifications;
 use crate::gateway::cache::Cache;
 use crate::model::{App, Clock, Endpoint, UserId};
-use crate::upstream::{Answer, Credential};
+use crate::upstream::{Answer, Credential, StatusCode};
 
 /// An app with its current bearer token and cached accounts.
 pub(in crate::gateway) struct AppState {
@@ -91,6 +93,16 @@ impl AppState {
             }
             Turned::Closed => info!(app, endpoint, "X answers calls again"),
         }
+    }
+
+    /// The refusal of a call that is not made, since most of the latest ones failed.
+    pub(in crate::gateway) fn is_down(&self, endpoint: Endpoint, retry_after: Duration) -> Error {
+        Error::UpstreamDown { app: self.name.clone(), endpoint, retry_after }
+    }
+
+    /// Whether a call waits for quota and is made once more after that answer.
+    pub(in crate::gateway) fn waits_after(&self, answer: &Answer) -> bool {
+        answer.status == StatusCode::TOO_MANY_REQUESTS && self.pools.are_enforced()
     }
 
     /// The endpoints to which no calls are made, since most of them failed.

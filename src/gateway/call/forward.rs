@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::admission::quota::{Class, Exhausted, Patience, Permit, Portion, Wanted};
-use crate::admission::{Attempts, Held, Trial};
+use crate::admission::{Attempts, Held};
 use crate::gateway::app::AppState;
 use crate::gateway::app::bearer::BearerSource;
 use crate::gateway::call::check::{Checked, check};
@@ -17,7 +17,7 @@ use crate::gateway::usage::Counted;
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::{AccountRef, AuthKind, Endpoint, Metric, UserId};
 use crate::upstream;
-use crate::upstream::{Answer, Credential, MostTries, Room, StatusCode, UpstreamEffort, Verdict};
+use crate::upstream::{Answer, Credential, MostTries, Room, UpstreamEffort, Verdict};
 
 /// A call from a caller whose key was checked.
 pub struct RelayRequest<'a> {
@@ -204,21 +204,22 @@ impl Gateway {
         trace: &mut CallTrace,
     ) -> Result<Answer, Error> {
         let kind = credential.kind();
-        let trial = begin_trial(app, call.endpoint)?;
+        // Nobody waits for quota that cannot be used.
+        if let Some(wait) = app.breaker(call.endpoint).wait() {
+            return Err(app.is_down(call.endpoint, wait));
+        }
         let permit = match trace.permit.take() {
             Some(permit) => permit,
             None => self.take_permit(app, call, kind, &mut trace.waited).await?,
         };
-        let answer = self.request(app, call, credential, room, trace, (permit, trial)).await?;
-        if answer.status != StatusCode::TOO_MANY_REQUESTS || !app.pools.are_enforced() {
+        let answer = self.request(app, call, credential, room, trace, permit).await?;
+        // A part of a question waits without keeping others from their calls.
+        if !app.waits_after(&answer) || call.class == Class::Part {
             return Ok(answer);
         }
         match self.take_permit(app, call, kind, &mut trace.waited).await {
             // Boxed, since it is seldom needed: each call's future would have to make room for it.
-            Ok(permit) => {
-                let trial = begin_trial(app, call.endpoint)?;
-                Box::pin(self.request(app, call, credential, room, trace, (permit, trial))).await
-            }
+            Ok(permit) => Box::pin(self.request(app, call, credential, room, trace, permit)).await,
             Err(_) => Ok(answer),
         }
     }
@@ -230,8 +231,11 @@ impl Gateway {
         credential: Credential<'_>,
         room: &mut Room<'_>,
         trace: &mut CallTrace,
-        (mut permit, trial): (Permit, Trial),
+        mut permit: Permit,
     ) -> Result<Answer, Error> {
+        let breaker = app.breaker(call.endpoint);
+        let trial = breaker.begin(&call.key.turn);
+        let trial = trial.map_err(|retry_after| app.is_down(call.endpoint, retry_after))?;
         let account = trace.account.filter(|_| credential.kind() == AuthKind::UserContext);
         let (auth, posts) = (credential.kind(), trace.posts);
         let counted = Counted { account, endpoint: call.endpoint, auth, posts };
@@ -247,9 +251,10 @@ impl Gateway {
         // What did not reach X, X did not count.
         let is_unreached = matches!(answered, Err(upstream::Error::Unreachable(_)));
         let made = effort.attempts - before;
-        permit.finish(report.as_ref(), if is_unreached { 0 } else { made });
+        let counted = if is_unreached { made.saturating_sub(1) } else { made };
+        permit.finish(report.as_ref(), counted);
         let failed = made.saturating_sub(u32::from(!has_failed(&answered)));
-        if let Some(turned) = trial.finish(&call.key.turn, Attempts { made, failed }) {
+        if let Some(turned) = trial.finish(Attempts { made, failed }) {
             app.report_breaker(call.endpoint, turned);
         }
         if call.class == Class::Relayed {
@@ -293,12 +298,6 @@ impl Gateway {
             Error::QuotaExhausted { app: app.name.clone(), retry_after }
         })
     }
-}
-
-/// Lets a call pass, unless most calls to the endpoint fail at present.
-fn begin_trial(app: &AppState, endpoint: Endpoint) -> Result<Trial, Error> {
-    let down = |retry_after| Error::UpstreamDown { app: app.name.clone(), endpoint, retry_after };
-    app.breaker(endpoint).begin().map_err(down)
 }
 
 /// Whether X, or the way to it, was at fault.

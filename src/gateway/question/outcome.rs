@@ -11,10 +11,14 @@ use crate::gateway::question::run::{Done, NOT_THEIRS, Run, Task};
 use crate::upstream::{Answer, Refusal, UpstreamEffort};
 
 impl Run {
-    pub(super) fn absorb(&mut self, (task, outcome, effort): Done) {
+    pub(super) fn absorb(&mut self, (task, outcome, effort, _slot): Done) {
         self.end_probe(&task.call);
         if let Err(Error::QuotaExhausted { retry_after, .. }) = outcome {
             self.retry_after = self.retry_after.max(Some(retry_after));
+            // X has refused it once.
+            if effort.attempts > 0 {
+                self.record_call(&task.call, effort, 0);
+            }
             return self.give_up(task.call, Reason::Quota, "X's quota is used up");
         }
         self.record_call(

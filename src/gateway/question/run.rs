@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant as TokioInstant, sleep_until};
 
@@ -46,8 +46,8 @@ impl Task {
     }
 }
 
-/// A finished call, its answer, and its cost.
-pub(super) type Done = (Task, Result<Answer, Error>, UpstreamEffort);
+/// A finished call, its answer, its cost, and its slot until the answer is merged.
+pub(super) type Done = (Task, Result<Answer, Error>, UpstreamEffort, Option<OwnedSemaphorePermit>);
 
 /// When a call was sent, once it was.
 pub(super) type Sent = Arc<OnceLock<Instant>>;
@@ -321,22 +321,29 @@ async fn make_call(
         patience: Patience { longest: None, end: terms.end },
     };
     let mut trace = CallTrace { posts: task.call.posts.len(), ..CallTrace::default() };
-    // First the permit under X's quota, for which one call may wait long while others have theirs.
-    let kind = task.call.signer.kind();
-    match gateway.take_permit(&app, &call, kind, &mut trace.waited).await {
-        Ok(permit) => trace.permit = Some(permit),
-        Err(error) => return (task, Err(error), trace.effort),
-    }
-    let _slot = terms.slots.acquire().await;
-    let turn = app.question_turns.take(&key.turn, 1).await;
-    let _ = sent.set(gateway.0.clock.instant());
-    let room = &mut Room::UpTo(terms.room);
-    let answer = match task.call.signer.account() {
-        None => gateway.call_as_app(&app, &call, room, &mut trace).await,
-        Some(account) => {
-            gateway.call_as_user(&app, &AccountRef::Id(account), &call, room, &mut trace).await
+    let (kind, mut is_again) = (task.call.signer.kind(), false);
+    loop {
+        // First the permit under X's quota, for which one call may wait long while others have theirs.
+        match gateway.take_permit(&app, &call, kind, &mut trace.waited).await {
+            Ok(permit) => trace.permit = Some(permit),
+            Err(error) => return (task, Err(error), trace.effort, None),
         }
-    };
-    drop(turn);
-    (task, answer, trace.effort)
+        let slot = Arc::clone(&terms.slots).acquire_owned().await.ok();
+        let turn = app.question_turns.take(&key.turn, 1).await;
+        let _ = sent.set(gateway.0.clock.instant());
+        let room = &mut Room::UpTo(terms.room);
+        let answer = match task.call.signer.account() {
+            None => gateway.call_as_app(&app, &call, room, &mut trace).await,
+            Some(account) => {
+                gateway.call_as_user(&app, &AccountRef::Id(account), &call, room, &mut trace).await
+            }
+        };
+        drop(turn);
+        // Something else uses the quota, too: once more when there is some.
+        if !is_again && answer.as_ref().is_ok_and(|answer| app.waits_after(answer)) {
+            is_again = true;
+            continue;
+        }
+        return (task, answer, trace.effort, slot);
+    }
 }

@@ -149,6 +149,23 @@ async fn limits_hold_over_all_replicas(database: Database) {
     assert!((54..=60).contains(&answered), "{answered}");
 }
 
+async fn a_restart_leaves_a_key_what_it_has_not_used(database: Database) {
+    let one = TestGateway::build(TestSandbox::start().await, &database.settings(), |_| ()).await;
+    one.inner.register_replica("one").await.unwrap();
+    let key = key_with(&one, |key| key.limits.per_minute = Some(10)).await;
+    assert_eq!(statuses(&one, &key, 2).await, [200, 200]);
+    one.inner.renew_leases().await.unwrap();
+    one.inner.deregister_replica().await;
+    database.run("update key_lease set renewed_at = renewed_at - 4").await;
+    let next = TestGateway::build(one.sandbox.again(), &database.settings(), |_| ()).await;
+    next.inner.register_replica("next").await.unwrap();
+    next.inner.renew_leases().await.unwrap();
+    let mut answers = statuses(&next, &key, 1).await;
+    next.inner.renew_leases().await.unwrap();
+    answers.extend(statuses(&next, &key, 8).await);
+    assert_eq!(answers, [[200; 8].as_slice(), &[429]].concat());
+}
+
 async fn limits_written_into_the_database_by_others_open_nothing(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let key = key_with(&gateway, |key| key.limits.per_minute = Some(1)).await;
@@ -159,5 +176,6 @@ async fn limits_written_into_the_database_by_others_open_nothing(database: Datab
 on_both!(
     limits_change_while_a_key_lives,
     limits_hold_over_all_replicas,
+    a_restart_leaves_a_key_what_it_has_not_used,
     limits_written_into_the_database_by_others_open_nothing
 );

@@ -56,6 +56,9 @@ async fn a_lease_ends_when_it_is_not_renewed_or_its_replica_is_gone(database: Da
     database.run("update quota_lease set renewed_at = renewed_at - 5 where replica_id = 'a'").await;
     let left = of_others(&store, "b").await;
     assert_eq!((left.quotas.len(), left.keys.len()), (0, 1), "what keys have asked counts longer");
+    database.run("update key_lease set renewed_at = renewed_at - 5 where replica_id = 'a'").await;
+    let left = of_others(&store, "b").await.keys[0].1;
+    assert_eq!(left, KeyLease { made: 5, most: 5, wanted: 9 }, "whoever is gone takes no more");
     store.prune_leases(LIVES).await.unwrap();
     let longer = LeaseLives { quotas: Duration::from_hours(1), keys: Duration::from_hours(1) };
     let all = store.list_leases_of_others("", longer).await.unwrap();

@@ -199,8 +199,7 @@ impl World {
             self.arrive();
             for process in self.processes.iter().filter(|process| process.is_alive) {
                 if process.pool.lock().lanes.waiting() > 0 {
-                    process.pool.advance();
-                    process.pool.lock().is_driven = true;
+                    process.pool.advance(false);
                 }
             }
             (0..self.processes.len()).for_each(|process| self.renew(process));
