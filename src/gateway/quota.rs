@@ -119,9 +119,8 @@ impl Gateway {
     /// Keeps to the last shares while the database is away; who had none takes an equal one.
     fn go_on_without_leases(&self) {
         let processes = self.0.presence.alive();
-        for draft in self.draft_leases() {
-            draft.pool.share_equally_if_without(processes);
-        }
+        let pools = self.0.apps.values().flat_map(|app| app.pools.iter());
+        pools.for_each(|(_, pool)| pool.share_equally_if_without(processes));
         self.0.key_limiter.set_without_leases(true);
     }
 

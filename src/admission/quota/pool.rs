@@ -64,11 +64,8 @@ impl Pool {
         Some(self.permit(!is_free))
     }
 
-    /// Waits for a permit in the key's turn, or returns at once if there will be none in time.
-    pub async fn take(self: &Arc<Pool>, wanted: Wanted<'_>) -> Result<Permit, Exhausted> {
-        if let Some(permit) = self.try_take(wanted) {
-            return Ok(permit);
-        }
+    /// Waits for a permit in the key's turn, after `try_take` gave none, or returns at once if there will be none in time.
+    pub async fn wait_for_turn(self: &Arc<Pool>, wanted: Wanted<'_>) -> Result<Permit, Exhausted> {
         let waiting = match self.queue(wanted) {
             Queued::Exhausted(exhausted) => return Err(exhausted),
             Queued::Waits(waiting) => waiting,
@@ -122,6 +119,10 @@ impl Pool {
             let now = self.now();
             let mut state = self.lock();
             state.refresh(now);
+            // Not for each that leaves: thousands may at once.
+            if std::mem::take(&mut state.has_leavers) {
+                state.lanes.remove(|waiter| waiter.granted.is_closed());
+            }
             if state.lanes.waiting() == 0 {
                 state.is_driven &= !is_driver;
                 return None;
@@ -279,7 +280,7 @@ impl Drop for Leaving<'_> {
     fn drop(&mut self) {
         if !self.waiting.is_terminated() {
             self.waiting.close();
-            self.pool.lock().lanes.remove(|waiter| waiter.granted.is_closed());
+            self.pool.lock().has_leavers = true;
         }
     }
 }

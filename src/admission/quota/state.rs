@@ -27,14 +27,10 @@ pub struct Level {
     pub left: f64,
     /// Seconds until the window ends.
     pub reset: f64,
-    /// Whether X reported it; otherwise, it is configured.
-    pub is_reported: bool,
     /// This process's share of it, from 0 to 1.
     pub share: f64,
     /// Calls that wait in this process.
     pub waiting: usize,
-    /// The seconds for which X lets no calls pass.
-    pub closed: f64,
 }
 
 /// A key's part of a quota.
@@ -68,6 +64,8 @@ pub(super) struct State<G> {
     rest: f64,
     refreshed: f64,
     pub(super) is_driven: bool,
+    /// Whether anybody has left the queue since it was last swept.
+    pub(super) has_leavers: bool,
 }
 
 /// A call that waits.
@@ -92,6 +90,7 @@ impl<G> State<G> {
             rest: FIRST_REST,
             refreshed: 0.0,
             is_driven: false,
+            has_leavers: false,
         }
     }
 
@@ -219,10 +218,8 @@ impl<G> State<G> {
             limit: window.limit(),
             left,
             reset,
-            is_reported: window.is_reported(),
             share: self.share,
             waiting: self.lanes.waiting(),
-            closed: (self.closed_until - now).max(0.0),
         }
     }
 }

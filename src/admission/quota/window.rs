@@ -103,7 +103,7 @@ impl Window {
     }
 
     /// Whether X has reported this quota.
-    pub(super) fn is_reported(&self) -> bool {
+    fn is_reported(&self) -> bool {
         self.reported_reset.is_some()
     }
 

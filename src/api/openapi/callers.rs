@@ -16,7 +16,8 @@ use crate::model::Endpoint;
 use crate::model::key::Kind;
 use crate::wire::schema::{one_of, text};
 
-const RELAYED: &[&str] = &["RequestId", "CountersignAuth", "ServerTiming"];
+const RELAYED: &[&str] =
+    &["RequestId", "CountersignAuth", "ServerTiming", "RateLimitPolicy", "RateLimit"];
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![totals(), last_hours(), historical(), question(), plan(), link()]

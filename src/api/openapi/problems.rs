@@ -27,7 +27,7 @@ use crate::web::problem;
 use crate::web::problem::{Problem, RECONNECT_HEADER};
 
 /// The component of a header, its name on the wire, and its meaning.
-const HEADERS: [(&str, &str, &str); 10] = [
+const HEADERS: [(&str, &str, &str); 12] = [
     (
         "RequestId",
         "X-Request-Id",
@@ -43,6 +43,8 @@ const HEADERS: [(&str, &str, &str); 10] = [
         "Server-Timing",
         "Milliseconds spent in X and in the gateway: `upstream;dur=81.204, gateway;dur=0.311`.",
     ),
+    ("RateLimitPolicy", "RateLimit-Policy", "Your part of X's quota: `\"x\";q=300`."),
+    ("RateLimit", "RateLimit", "What is left of it, and for how long: `\"x\";r=250;t=17`."),
     (
         "Complete",
         "Countersign-Complete",

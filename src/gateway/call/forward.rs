@@ -233,15 +233,15 @@ impl Gateway {
         trace: &mut CallTrace,
         mut permit: Permit,
     ) -> Result<Answer, Error> {
-        let breaker = app.breaker(call.endpoint);
-        let trial = breaker.begin(&call.key.turn);
-        let trial = trial.map_err(|retry_after| app.is_down(call.endpoint, retry_after))?;
         let account = trace.account.filter(|_| credential.kind() == AuthKind::UserContext);
         let (auth, posts) = (credential.kind(), trace.posts);
         let counted = Counted { account, endpoint: call.endpoint, auth, posts };
         let mut counting = self.count(app, call.key, counted, &mut trace.effort)?;
         let effort = &mut *counting.effort;
         let before = effort.attempts;
+        // Last of all, since a probe that is not made keeps the next one waiting.
+        let trial = app.breaker(call.endpoint).begin(&call.key.turn);
+        let trial = trial.map_err(|retry_after| app.is_down(call.endpoint, retry_after))?;
         permit.send();
         let most = if trial.is_probe() { MostTries::One } else { MostTries::Two };
         let (endpoint, body) = (call.endpoint, &call.body);
@@ -289,7 +289,7 @@ impl Gateway {
             return Ok(permit);
         }
         let begun = self.0.clock.instant();
-        let taken = pool.take(call).await;
+        let taken = pool.wait_for_turn(call).await;
         let wait = self.0.clock.instant().saturating_duration_since(begun);
         *waited += wait;
         app.pools.record_wait(wait);
