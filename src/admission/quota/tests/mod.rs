@@ -2,7 +2,11 @@
 
 mod world;
 
+use std::collections::HashMap;
+
+use crate::admission::quota::Division;
 use crate::admission::quota::tests::world::{Caller, Process, World, X};
+use crate::model::quota::Lease;
 
 /// Nineteen callers that wait when they are refused, one of them with twice the weight, and a greedy one.
 fn twenty(processes: usize) -> Vec<Caller> {
@@ -88,4 +92,19 @@ async fn a_lone_key_may_use_a_window_at_once_and_then_waits_for_the_next() {
     world.run(12.0);
     let answered = world.callers[0].answered;
     assert!((38..=40).contains(&answered) && world.refusals == 0, "{answered} {}", world.refusals);
+}
+
+#[tokio::test]
+async fn a_process_without_a_share_takes_an_equal_one_when_no_lease_can_be_had() {
+    let mut world = World::new(X::new(600, 60, 20), 2, twenty(2));
+    world.run(10.0);
+    let pool = &world.processes[1].pool;
+    let none = Division { share: 0.0, due: 0.5, fractions: HashMap::new() };
+    pool.set_share(none, &[Lease { share: 1.0, ..Lease::default() }]);
+    assert!(pool.level().share.abs() < 1e-9);
+    pool.share_equally_if_without(2);
+    assert!((pool.level().share - 0.5).abs() < 1e-9);
+    // Who has one keeps it.
+    pool.share_equally_if_without(10);
+    assert!((pool.level().share - 0.5).abs() < 1e-9);
 }

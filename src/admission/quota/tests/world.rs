@@ -146,7 +146,7 @@ struct Sent {
 
 /// A process, and when its lease was last renewed.
 pub(super) struct Process {
-    pool: Arc<Pool>,
+    pub(super) pool: Arc<Pool>,
     lease: Lease,
     renewed: f64,
     pub(super) is_alive: bool,
