@@ -50,7 +50,7 @@ pub use crate::gateway::call::json::{aside as read_aside, explain as explain_jso
 pub use crate::gateway::call::recent::{CallNames, CallWithOthers, KeyNames};
 pub use crate::gateway::error::{Detail, Error, Location};
 pub use crate::gateway::health::{Degraded, Health};
-pub use crate::gateway::key::limits::{KeyUpdate, LimitChange};
+pub use crate::gateway::key::limits::{KeyUpdate, LimitChange, check_limits};
 pub use crate::gateway::key::refusals::Wanted;
 pub use crate::gateway::key::session::{Session, SignIn};
 pub use crate::gateway::key::{KnownKey, NewKey};

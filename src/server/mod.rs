@@ -160,6 +160,10 @@ fn console_routes(host: &Host) -> Router<Host> {
         .route("/console/keys", get(console::keys::list).post(console::keys::create))
         .route("/console/keys/new", get(console::keys::new))
         .route(
+            "/console/keys/{key}/limits",
+            get(console::keys::limits).post(console::keys::change_limits),
+        )
+        .route(
             "/console/keys/{key}/revoke",
             get(console::keys::confirm_revoke).post(console::keys::revoke),
         )

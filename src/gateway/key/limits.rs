@@ -2,6 +2,7 @@
 
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::key::{Key, KeyLimits, Kind, MOST_WEIGHT};
+use crate::store::StoredKey;
 use crate::vault::Seal;
 
 /// Changes of a key's limits.
@@ -32,6 +33,18 @@ impl LimitChange {
     }
 }
 
+impl From<KeyLimits> for KeyUpdate {
+    /// Sets all of them.
+    fn from(limits: KeyLimits) -> KeyUpdate {
+        let change = |limit: Option<u32>| limit.map_or(LimitChange::Remove, LimitChange::Set);
+        KeyUpdate {
+            weight: Some(limits.weight),
+            per_minute: change(limits.per_minute),
+            at_once: change(limits.at_once),
+        }
+    }
+}
+
 impl KeyUpdate {
     fn applied(self, limits: KeyLimits) -> KeyLimits {
         KeyLimits {
@@ -50,13 +63,34 @@ impl Gateway {
         update: KeyUpdate,
         actor: &str,
     ) -> Result<Key, Error> {
-        let stored = self.find_named_key(named).await?;
+        self.update_limits(self.find_named_key(named).await?, update, actor).await
+    }
+
+    /// Changes the limits of a caller's key, given its id alone.
+    pub async fn update_key_by_id(
+        &self,
+        id: &str,
+        update: KeyUpdate,
+        actor: &str,
+    ) -> Result<Key, Error> {
+        self.update_limits(self.get_stored_key(id).await?, update, actor).await
+    }
+
+    async fn update_limits(
+        &self,
+        stored: StoredKey,
+        update: KeyUpdate,
+        actor: &str,
+    ) -> Result<Key, Error> {
         let previous = stored.sealed_verifier.clone();
         let (key, verifier) = self.opened(stored).map_err(|unreadable| {
             Error::from(Detail::at("", format!("the key cannot be changed: {}", unreadable.why)))
         })?;
         if key.role.kind() == Kind::Admin {
             return Err(Detail::at("", "an admin key has no limits").into());
+        }
+        if key.revoked_at.is_some() || key.expires_at.is_some_and(|end| end <= self.now()) {
+            return Err(Detail::at("", "the key does not work any more").into());
         }
         let key = Key { limits: update.applied(key.limits), ..key };
         let problems = check_limits(&key.limits);
@@ -78,7 +112,8 @@ impl Gateway {
     }
 }
 
-pub(super) fn check_limits(limits: &KeyLimits) -> Vec<Detail> {
+/// What is wrong with these limits.
+pub fn check_limits(limits: &KeyLimits) -> Vec<Detail> {
     let mut problems = Vec::new();
     if !(1..=MOST_WEIGHT).contains(&limits.weight) {
         problems.push(Detail::at("/weight", format!("must be from 1 to {MOST_WEIGHT}")));

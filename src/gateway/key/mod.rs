@@ -155,7 +155,7 @@ impl Gateway {
         Ok(self.opened(stored)?.0)
     }
 
-    async fn get_stored_key(&self, id: &str) -> Result<StoredKey, Error> {
+    pub(super) async fn get_stored_key(&self, id: &str) -> Result<StoredKey, Error> {
         let is_id = id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let stored = if is_id { self.0.store.find_key(id).await? } else { None };
         stored.ok_or(Error::NotFound("key"))

@@ -12,7 +12,7 @@ use crate::gateway::TestGateway;
 use crate::http::{Answer, Ask};
 use crate::upstream::LAST_28H;
 
-const KEYS: &str = "/console/keys";
+pub const KEYS: &str = "/console/keys";
 
 /// How many keys a page lists.
 fn rows(page: &Answer) -> usize {
@@ -319,9 +319,8 @@ async fn a_key_that_cannot_be_read_is_listed_as_such_and_revoked(database: Datab
 async fn who_only_looks_finds_no_button_there(database: Database) {
     let gateway = start_gateway(&database).await;
     let looker = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
-    for path in
-        [KEYS.to_owned(), format!("{KEYS}/new"), format!("{KEYS}/{}/revoke", &gateway.key[4..16])]
-    {
+    let of_key = |page| format!("{KEYS}/{}/{page}", &gateway.key[4..16]);
+    for path in [KEYS.to_owned(), format!("{KEYS}/new"), of_key("revoke"), of_key("limits")] {
         let page = looker.open(&path).await;
         is_page(&page, 200);
         let text = page.text();
@@ -330,6 +329,7 @@ async fn who_only_looks_finds_no_button_there(database: Database) {
         assert!(
             !own.contains("method=\"post\"")
                 && !own.contains("/revoke\"")
+                && !own.contains("/limits\"")
                 && !own.contains("/keys/new"),
             "{own}"
         );

@@ -6,6 +6,7 @@ mod calls;
 mod explore;
 mod explore_charts;
 mod forwarded;
+mod key_limits;
 pub mod keys;
 mod links;
 mod overview;

@@ -1,4 +1,4 @@
-//! The form for a new key, as it was typed.
+//! The forms for a new key and for a key's limits, as they were typed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,9 +6,9 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
 use crate::model::Endpoint;
-use crate::model::key::{Right, Role};
+use crate::model::key::{KeyLimits, Right, Role};
 
-/// The fields of the form.
+/// The fields of the form for a new key.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Fields {
@@ -21,9 +21,31 @@ pub(crate) struct Fields {
     pub(crate) twenty_eight_hours: bool,
     pub(crate) historical: bool,
     pub(crate) expires: String,
+    #[serde(flatten)]
+    pub(crate) limits: LimitFields,
     /// Every other field is the box of a right.
     #[serde(flatten, deserialize_with = "ticked")]
     pub(crate) rights: BTreeSet<Right>,
+}
+
+/// The fields of a key's limits; an empty one means the default.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct LimitFields {
+    pub(crate) weight: String,
+    pub(crate) per_minute: String,
+    pub(crate) at_once: String,
+}
+
+impl From<KeyLimits> for LimitFields {
+    fn from(limits: KeyLimits) -> LimitFields {
+        let text = |limit: Option<u32>| limit.map_or(String::new(), |most| most.to_string());
+        LimitFields {
+            weight: limits.weight.to_string(),
+            per_minute: text(limits.per_minute),
+            at_once: text(limits.at_once),
+        }
+    }
 }
 
 fn ticked<'de, D: Deserializer<'de>>(boxes: D) -> Result<BTreeSet<Right>, D::Error> {

@@ -1,6 +1,7 @@
-//! `/console/keys`: admins list, create and revoke API keys.
+//! `/console/keys`: admins list, create, limit and revoke API keys.
 
 mod fields;
+mod limits;
 mod view;
 
 use axum::Extension;
@@ -10,14 +11,14 @@ use axum::response::Response;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use crate::gateway::{KeySearch, Session};
+use crate::gateway::{Detail, Error, KeySearch, NewKey, Session};
 use crate::model::Endpoint;
-use crate::model::key::{Key, Kind, Role, Unreadable};
+use crate::model::key::{Key, KeyLimits, Kind, Role, Unreadable};
 use crate::pages::console::address::{callers_url, own_origin, see_other, with_query};
 use crate::pages::console::form::{self, search_text};
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::guard::chrome;
-use crate::pages::console::keys::fields::Fields;
+use crate::pages::console::keys::fields::{Fields, LimitFields};
 use crate::pages::console::keys::view::{Created, Filter, Form, Row};
 use crate::pages::console::layout::{Section, hour, time};
 use crate::pages::console::listing::{ROWS, next_page};
@@ -71,7 +72,11 @@ pub(crate) async fn list(
         search: query.search,
     };
     let rows: Vec<Row> = keys.into_iter().map(|key| row(key, now)).collect();
-    let done = (query.done == "revoked").then_some("The key was revoked and no longer works.");
+    let done = match &*query.done {
+        "revoked" => Some("The key was revoked and no longer works."),
+        "limited" => Some("The limits were changed. All replicas apply them within a second."),
+        _ => None,
+    };
     let chrome = chrome(&session, Section::Keys, done);
     Ok(page(StatusCode::OK, view::list(&chrome, &rows, &filter, next.as_deref())))
 }
@@ -82,7 +87,8 @@ pub(crate) async fn new(
     Extension(session): Extension<Session>,
     Query(query): Query<RoleQuery>,
 ) -> Response {
-    let fields = Fields { role: query.role, ..Fields::default() };
+    let limits = LimitFields::from(KeyLimits::default());
+    let fields = Fields { role: query.role, limits, ..Fields::default() };
     form_page(&host, &session, &fields, StatusCode::OK, &FieldErrors::default())
 }
 
@@ -94,7 +100,7 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let own = own_origin(request.headers(), host.gateway().console_url()).unwrap_or_default();
     let fields: Fields = form::read(&host, request).await?;
-    let created = match fields.read().map_err(crate::gateway::Error::InvalidRequest) {
+    let created = match fields.read().map_err(Error::InvalidRequest) {
         Ok(new) => host.gateway().create_key(new, &session.actor()).await,
         Err(error) => Err(error),
     };
@@ -126,6 +132,40 @@ pub(crate) async fn create(
     Ok(page(StatusCode::OK, view::created(&chrome(&session, Section::Keys, None), &created)))
 }
 
+/// The form for a key's limits, as they are.
+pub(crate) async fn limits(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let key = host.gateway().get_key(&id).await?;
+    let limits = key.as_ref().map(|key| key.limits).unwrap_or_default();
+    let (fields, errors) = (limits.into(), FieldErrors::default());
+    Ok(limits_page(&host, &session, key, &fields, StatusCode::OK, &errors))
+}
+
+/// Changes a key's limits; or shows the form again, with its mistakes.
+pub(crate) async fn change_limits(
+    State(host): State<Host>,
+    Extension(session): Extension<Session>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let fields: LimitFields = form::read(&host, request).await?;
+    let changed = match fields.read().map_err(Error::InvalidRequest) {
+        Ok(limits) => {
+            host.gateway().update_key_by_id(&id, limits.into(), &session.actor()).await.map(drop)
+        }
+        Err(error) => Err(error),
+    };
+    let Err(error) = changed else {
+        return Ok(see_other(&with_query(PATH, &[("done", "limited")])));
+    };
+    let (status, errors) = form::field_errors(error)?;
+    let key = host.gateway().get_key(&id).await?;
+    Ok(limits_page(&host, &session, key, &fields, status, &errors))
+}
+
 pub(crate) async fn confirm_revoke(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
@@ -150,11 +190,11 @@ pub(crate) async fn revoke(
 }
 
 impl Fields {
-    fn read(&self) -> Result<crate::gateway::NewKey, Vec<crate::gateway::Detail>> {
+    fn read(&self) -> Result<NewKey, Vec<Detail>> {
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let ids = self.accounts.split([' ', ',', '\n', '\r', '\t']).filter(|id| !id.is_empty());
         let chosen = self.endpoints().into_iter().filter(|endpoint| endpoint.1);
-        let mut new = wire::NewKey {
+        let new = wire::NewKey {
             name: self.name.trim().to_owned(),
             role: given(&self.role),
             app: given(&self.app),
@@ -163,9 +203,16 @@ impl Fields {
             expires: given(&self.expires),
             ..wire::NewKey::default()
         }
-        .read()?;
+        .read();
+        let (mut new, limits) = match (new, self.limits.read()) {
+            (Ok(new), Ok(limits)) => (new, limits),
+            (new, limits) => {
+                let problems = [new.err(), limits.err()];
+                return Err(problems.into_iter().flatten().flatten().collect());
+            }
+        };
         new.scopes.rights.clone_from(&self.rights);
-        Ok(new)
+        Ok(NewKey { limits, ..new })
     }
 }
 
@@ -179,6 +226,19 @@ fn form_page(
     let apps: Vec<String> = host.gateway().apps().map(|app| app.0.to_owned()).collect();
     let form = Form { role: fields.role(), fields, apps: &apps, errors };
     page(status, view::new(&chrome(session, Section::Keys, None), &form))
+}
+
+fn limits_page(
+    host: &Host,
+    session: &Session,
+    key: Result<Key, Unreadable>,
+    fields: &LimitFields,
+    status: StatusCode,
+    errors: &FieldErrors,
+) -> Response {
+    let row = row(key, host.clock().now());
+    let chrome = chrome(session, Section::Keys, None);
+    page(status, view::limits(&chrome, &row, fields, errors))
 }
 
 fn search(query: &ListQuery, now: OffsetDateTime) -> KeySearch {
@@ -201,10 +261,12 @@ fn row(key: Result<Key, Unreadable>, now: OffsetDateTime) -> Row {
             holder: "",
             app: String::new(),
             may: format!("none: {}", unreadable.why),
+            limits: String::new(),
             created: time(unreadable.created_at),
             expires: "unknown".to_owned(),
             last_used: "unknown".to_owned(),
             works: false,
+            is_limitable: false,
             is_revocable: unreadable.revoked_at.is_none(),
             state: if unreadable.revoked_at.is_some() { "revoked" } else { "unreadable" },
             revoked: unreadable.revoked_at.map(time),
@@ -222,10 +284,12 @@ fn readable(key: &Key, now: OffsetDateTime) -> Row {
         holder: view::holder(key.role),
         app: key.scopes.app.clone().unwrap_or_default(),
         may: view::may(key),
+        limits: view::limits_in_words(key.limits),
         created: time(key.created_at),
         expires: key.expires_at.map_or_else(never, time),
         last_used: key.last_used_at.map_or_else(never, hour),
         works,
+        is_limitable: works && key.role.kind() == Kind::Caller,
         is_revocable: works,
         state: match key.revoked_at {
             Some(_) => "revoked",

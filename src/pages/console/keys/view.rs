@@ -1,11 +1,11 @@
-//! Keys: the list, a new one, and the confirmation before one is revoked.
+//! Keys: the list, a new one, the limits of one, and the confirmation before one is revoked.
 
 use askama::Template;
 
 use crate::model::Endpoint;
-use crate::model::key::{Key, Right, Role};
+use crate::model::key::{Key, KeyLimits, Right, Role};
 use crate::pages::console::form_errors::FieldErrors;
-use crate::pages::console::keys::fields::Fields;
+use crate::pages::console::keys::fields::{Fields, LimitFields};
 use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::text;
 
@@ -18,10 +18,14 @@ pub struct Row {
     pub app: String,
     /// What it may be used for, in words.
     pub may: String,
+    /// Its limits in words; empty if it has none.
+    pub limits: String,
     pub created: String,
     pub expires: String,
     pub last_used: String,
     pub works: bool,
+    /// Whether it has limits that can be changed: it works, and is a caller's.
+    pub is_limitable: bool,
     /// Whether there is something to revoke: it works, or cannot be read.
     pub is_revocable: bool,
     /// Whether it works, in a word.
@@ -105,6 +109,15 @@ struct CreatedPage<'a> {
 }
 
 #[derive(Template)]
+#[template(path = "pages/console/keys/key_limits.html", config = ".askama.toml")]
+struct LimitsPage<'a> {
+    chrome: &'a Chrome<'a>,
+    key: &'a Row,
+    limits: &'a LimitFields,
+    errors: &'a FieldErrors,
+}
+
+#[derive(Template)]
 #[template(path = "pages/console/keys/key_revoke.html", config = ".askama.toml")]
 struct RevokePage<'a> {
     chrome: &'a Chrome<'a>,
@@ -123,6 +136,16 @@ pub fn new(chrome: &Chrome<'_>, form: &Form<'_>) -> String {
 
 pub fn created(chrome: &Chrome<'_>, created: &Created<'_>) -> String {
     text(&CreatedPage { chrome, created })
+}
+
+/// The form for the key's limits.
+pub fn limits(
+    chrome: &Chrome<'_>,
+    key: &Row,
+    limits: &LimitFields,
+    errors: &FieldErrors,
+) -> String {
+    text(&LimitsPage { chrome, key, limits, errors })
 }
 
 /// Asks for confirmation before the key is revoked; `is_own` if the admin signed in with it.
@@ -144,6 +167,18 @@ pub const fn holder(role: Role) -> &'static str {
         Role::Caller => "a service",
         Role::Owner | Role::Auditor => "an admin",
     }
+}
+
+/// The limits that are not the defaults, in words.
+pub fn limits_in_words(limits: KeyLimits) -> String {
+    let default = KeyLimits::default().weight;
+    let weight = (limits.weight != default).then(|| format!("weight {}", limits.weight));
+    let per_minute = limits.per_minute.map(|most| match most {
+        1 => "1 request per minute".to_owned(),
+        _ => format!("{most} requests per minute"),
+    });
+    let at_once = limits.at_once.map(|most| format!("{most} at once in each replica"));
+    [weight, per_minute, at_once].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// What a key may be used for, in words.
