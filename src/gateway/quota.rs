@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -10,7 +11,7 @@ use crate::admission::divide_limit;
 use crate::admission::quota::{Division, Level, Pool};
 use crate::gateway::Gateway;
 use crate::model::Endpoint;
-use crate::model::quota::{KeyLease, Lease};
+use crate::model::quota::{KeyLease, KeyUse, Lease, Mode, OtherKeys, QuotaUse};
 use crate::store::{self, LeaseLives, Leases};
 
 /// For how long a lease is meant to last.
@@ -18,6 +19,11 @@ const SLICE: Duration = Duration::from_secs(1);
 /// A lease ends by itself if it is not renewed for longer than this; what a key has asked counts for a minute.
 const LIVES: LeaseLives =
     LeaseLives { quotas: Duration::from_secs(3), keys: Duration::from_secs(65) };
+
+/// How many keys are named of those that use a quota.
+const MOST_KEYS: usize = 10;
+/// Calls are made sooner as long as there is quota, so that a shorter wait says nothing, in seconds.
+const NOTABLE_WAIT: f64 = 1.0;
 
 /// A quota of an app's, with what this replica has to write down of it.
 struct Draft {
@@ -46,6 +52,24 @@ impl Gateway {
             })
         });
         pools.filter(|quota| quota.level.limit.is_some() || quota.level.waiting > 0).collect()
+    }
+
+    /// Who uses the quotas that X has reported, or that are in use, as this replica knows it without a query.
+    pub(in crate::gateway) fn list_quota_uses(&self) -> Vec<QuotaUse> {
+        let now = self.now();
+        let pools = self.0.apps.values().flat_map(|app| {
+            app.pools.iter().filter_map(move |(name, pool)| {
+                let (level, uses) = pool.level_and_uses();
+                let is_known = level.is_reported && level.limit.is_some();
+                (is_known || !uses.is_empty()).then(|| QuotaUse {
+                    app: app.name.clone(),
+                    pool: name.to_owned(),
+                    mode: app.pools.mode(),
+                    ..quota_use(&level, uses, now)
+                })
+            })
+        });
+        pools.collect()
     }
 
     /// Sets the metrics of quotas and breakers to their present values.
@@ -141,6 +165,42 @@ impl Gateway {
             apps.flat_map(|app| app.pools.iter().map(|(name, pool)| (&app.name, name, pool)));
         pools.map(of_app).collect()
     }
+}
+
+/// A quota's use, but for its name.
+fn quota_use(level: &Level, mut keys: Vec<KeyUse>, now: OffsetDateTime) -> QuotaUse {
+    let sum =
+        |of: fn(&KeyUse) -> u32, keys: &[KeyUse]| keys.iter().map(of).fold(0, u32::saturating_add);
+    let (calls, waiting) = (sum(|one| one.calls, &keys), sum(|one| one.waiting, &keys));
+    let others = keys.split_off(keys.len().min(MOST_KEYS));
+    let after = |seconds: f64| nearest_second(now + time::Duration::seconds_f64(seconds));
+    let (limit, used) = (level.limit.map(whole), level.limit.map_or(calls, |_| whole(level.used)));
+    QuotaUse {
+        app: String::new(),
+        pool: String::new(),
+        mode: Mode::default(),
+        limit,
+        used,
+        ends_at: limit.map(|_| after(level.reset)),
+        free_at: (level.wait >= NOTABLE_WAIT).then(|| after(level.wait)),
+        waiting,
+        other_keys: OtherKeys {
+            keys: others.len(),
+            calls: sum(|one| one.calls, &others),
+            waiting: sum(|one| one.waiting, &others),
+        },
+        keys,
+        other_calls: used.saturating_sub(calls),
+    }
+}
+
+fn nearest_second(at: OffsetDateTime) -> OffsetDateTime {
+    (at + time::Duration::milliseconds(500)).truncate_to_second()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+fn whole(calls: f64) -> u32 {
+    calls.round() as u32
 }
 
 /// The lease of a limited key beside those of the others.

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use time::OffsetDateTime;
+
 /// What an answer of X's says about the quotas that its call counted against.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Report {
@@ -36,6 +38,49 @@ pub struct Demand {
     pub pace: f64,
     /// How much of that time has passed since the first, from 0 to 1.
     pub evidence: f64,
+    /// Calls made in the quota's present window, and those that wait now.
+    pub used: u32,
+    pub waiting: u32,
+}
+
+/// What a key uses of a quota, in one process or in all.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyUse {
+    /// The key's id.
+    pub key: Arc<str>,
+    /// Calls made in the present window.
+    pub calls: u32,
+    pub waiting: u32,
+}
+
+/// How much of a quota is used in its present window, and by whom.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct QuotaUse {
+    pub app: String,
+    /// What X counts together.
+    pub pool: String,
+    pub mode: Mode,
+    /// `None` if it is not known.
+    pub limit: Option<u32>,
+    pub used: u32,
+    /// The end of the window, if the limit is known.
+    pub ends_at: Option<OffsetDateTime>,
+    /// When the next call can be made; `None` if it need not wait.
+    pub free_at: Option<OffsetDateTime>,
+    pub waiting: u32,
+    /// The keys that use most of it, the largest first.
+    pub keys: Vec<KeyUse>,
+    pub other_keys: OtherKeys,
+    /// Calls that are not known to be those of a key.
+    pub other_calls: u32,
+}
+
+/// What all keys but the largest use of a quota.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct OtherKeys {
+    pub keys: usize,
+    pub calls: u32,
+    pub waiting: u32,
 }
 
 /// One process's part in a quota, as it was last written down.

@@ -196,9 +196,9 @@ fn quota(row: QuotaRow) -> Result<((String, String), Lease), Error> {
 
 fn written(demand: &[Demand]) -> String {
     let one = |demand: &Demand| {
-        let Demand { key, weight, calls, pace, evidence } = demand;
+        let Demand { key, weight, calls, pace, evidence, used, waiting } = demand;
         let (pace, evidence) = (whole(pace * THOUSAND), whole(evidence * MILLION));
-        format!("{key}:{}:{calls}:{pace}:{evidence}", whole(*weight))
+        format!("{key}:{}:{calls}:{pace}:{evidence}:{used}:{waiting}", whole(*weight))
     };
     demand.iter().map(one).collect::<Vec<_>>().join(" ")
 }
@@ -208,8 +208,10 @@ fn demand(text: &str) -> Option<Demand> {
     let key: Arc<str> = fields.next()?.into();
     let mut number = || fields.next()?.parse::<u32>().ok();
     let (weight, calls, pace, evidence) = (number()?, number()?, number()?, number()?);
+    let (used, waiting) = (number()?, number()?);
     let [weight, pace, evidence] = [weight, pace, evidence].map(f64::from);
-    Some(Demand { key, weight, calls, pace: pace / THOUSAND, evidence: evidence / MILLION })
+    let (pace, evidence) = (pace / THOUSAND, evidence / MILLION);
+    Some(Demand { key, weight, calls, pace, evidence, used, waiting })
 }
 
 fn count(number: i64) -> u32 {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use crate::gateway;
 use crate::model::AccountState;
 use crate::model::app;
+use crate::model::quota;
 use crate::model::usage::{Outcome, begin_of};
 use crate::wire::schema::{Credentials, Time};
 use crate::wire::time::rfc3339;
@@ -43,6 +44,8 @@ pub struct Overview {
     pub gaps: Vec<Gap>,
     /// Accounts used by each configured app.
     pub accounts_used: Vec<AccountsUsed>,
+    /// X's quotas that X has reported to this replica, or that are in use, each in its present window.
+    pub quotas: Vec<QuotaUse>,
 }
 
 /// How many accounts are in each state.
@@ -88,9 +91,61 @@ pub struct AccountsUsed {
     pub over_limit: Option<&'static str>,
 }
 
+/// How much of one of X's quotas is used in its present window, and by whom. This is what the replica knows that answers:
+/// its own calls now, and those of the other replicas as they reported them, about once a second.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct QuotaUse {
+    pub app: String,
+    /// Which of the app's calls X counts together, such as `app-only totals`; `all` of them with `quota.scope = "app"`.
+    pub pool: String,
+    /// `enforce`, or `observe`: then no call waits.
+    pub mode: &'static str,
+    /// Calls that X allows in a window; `null` if it is not known.
+    pub limit: Option<u32>,
+    /// Calls used, by X's count as far as X has reported it.
+    pub used: u32,
+    /// The end of the window; `null` if the limit is not known.
+    #[schema(value_type = Option<Time>)]
+    pub ends_at: Option<String>,
+    /// When the next call can be made; `null` if that is within a second.
+    #[schema(value_type = Option<Time>)]
+    pub free_at: Option<String>,
+    /// Calls that wait for it, in all replicas.
+    pub waiting: u32,
+    /// The ten keys that use most of it, the largest first.
+    pub keys: Vec<KeyUse>,
+    pub other_keys: OtherKeys,
+    /// Calls of no known key: retries, calls by other users of the app's credentials, and calls of keys that have made
+    /// none for half a minute in other replicas.
+    pub other_calls: u32,
+}
+
+/// What a key uses of a quota.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct KeyUse {
+    /// The key's id.
+    pub key: String,
+    /// `null` if the key is gone.
+    pub name: Option<String>,
+    /// Calls made in the present window.
+    pub calls: u32,
+    /// Calls that wait.
+    pub waiting: u32,
+}
+
+/// What all further keys use of a quota.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OtherKeys {
+    pub keys: usize,
+    pub calls: u32,
+    pub waiting: u32,
+}
+
 impl From<gateway::Overview> for Overview {
     fn from(overview: gateway::Overview) -> Overview {
         let (hours, backlog) = (hours(&overview), overview.backlog());
+        let names = &overview.key_names;
+        let quotas = overview.quotas.iter().map(|quota| QuotaUse::of(quota, names)).collect();
         Overview {
             degraded: overview.health.degraded.iter().map(ToString::to_string).collect(),
             accounts: AccountsByState::of(&overview.accounts),
@@ -104,6 +159,7 @@ impl From<gateway::Overview> for Overview {
             events_waiting_since: backlog.since.map(rfc3339),
             gaps: overview.gaps.into_iter().map(Gap::from).collect(),
             accounts_used: overview.accounts_used.into_iter().map(AccountsUsed::from).collect(),
+            quotas,
         }
     }
 }
@@ -125,6 +181,31 @@ fn hours(overview: &gateway::Overview) -> Vec<CallsOfHour> {
         failed,
     };
     sums.into_iter().map(of_hour).collect()
+}
+
+impl QuotaUse {
+    fn of(quota: &quota::QuotaUse, names: &gateway::KeyNames) -> QuotaUse {
+        let key_use = |one: &quota::KeyUse| KeyUse {
+            key: one.key.to_string(),
+            name: names.get(&*one.key).cloned(),
+            calls: one.calls,
+            waiting: one.waiting,
+        };
+        let quota::OtherKeys { keys, calls, waiting } = quota.other_keys;
+        QuotaUse {
+            app: quota.app.clone(),
+            pool: quota.pool.clone(),
+            mode: quota.mode.name(),
+            limit: quota.limit,
+            used: quota.used,
+            ends_at: quota.ends_at.map(rfc3339),
+            free_at: quota.free_at.map(rfc3339),
+            waiting: quota.waiting,
+            keys: quota.keys.iter().map(key_use).collect(),
+            other_keys: OtherKeys { keys, calls, waiting },
+            other_calls: quota.other_calls,
+        }
+    }
 }
 
 impl AccountsByState {

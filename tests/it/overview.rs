@@ -46,6 +46,7 @@ async fn an_overview_of_nothing_is_whole(database: Database) {
             "accounts_used": [
                 { "app": "demo", "accounts": 0, "account_limit": null, "over_limit": null },
             ],
+            "quotas": [],
         })
     );
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::model::quota::Demand;
+use crate::model::quota::{Demand, KeyUse};
 
 /// What a call of weight 1 costs; more weight makes it cheaper.
 const COST: f64 = 1_048_576.0;
@@ -39,6 +39,9 @@ pub(super) struct Lanes<W> {
     waiting: usize,
     pruned_at: f64,
     fractions: HashMap<Arc<str>, f64>,
+    /// The quota's present window, and the calls made in it by keys that are not active any more.
+    window: u64,
+    past: HashMap<Arc<str>, u32>,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,9 @@ struct Lane<W> {
     /// Calls that were made, and that were refused, since demand was last read.
     made: u32,
     refused: u32,
+    /// Calls that were made in a window, and in which.
+    used: u32,
+    used_of: u64,
     /// See [`Demand`].
     pace: f64,
     evidence: f64,
@@ -65,8 +71,16 @@ struct Lane<W> {
 
 impl<W> Default for Lanes<W> {
     fn default() -> Lanes<W> {
-        let (by_key, order, fractions) = (HashMap::new(), BTreeSet::new(), HashMap::new());
-        Lanes { by_key, order, now: 0, waiting: 0, pruned_at: 0.0, fractions }
+        Lanes {
+            by_key: HashMap::new(),
+            order: BTreeSet::new(),
+            now: 0,
+            waiting: 0,
+            pruned_at: 0.0,
+            fractions: HashMap::new(),
+            window: 0,
+            past: HashMap::new(),
+        }
     }
 }
 
@@ -82,6 +96,8 @@ impl<W> Lane<W> {
             promised: VecDeque::new(),
             made: 0,
             refused: 0,
+            used: 0,
+            used_of: 0,
             pace: 0.0,
             evidence: 0.0,
         }
@@ -89,6 +105,18 @@ impl<W> Lane<W> {
 
     fn waiting(&self) -> usize {
         self.relayed.len() + self.parts.len()
+    }
+
+    /// Counts a call that is made in that window.
+    fn count(&mut self, window: u64) {
+        self.made = self.made.saturating_add(1);
+        self.used = self.used(window).saturating_add(1);
+        self.used_of = window;
+    }
+
+    /// Calls that were made in that window, if it is the present one.
+    fn used(&self, window: u64) -> u32 {
+        if self.used_of == window { self.used } else { 0 }
     }
 
     fn weight(&self) -> f64 {
@@ -129,11 +157,11 @@ impl<W> Lanes<W> {
 
     /// Counts a call that need not wait.
     pub(super) fn pass(&mut self, key: &Arc<str>, weight: f64, now: f64) {
-        let virtual_now = self.now;
+        let (virtual_now, window) = (self.now, self.window);
         let lane = self.lane(key, weight, now);
         lane.promised.pop_front();
         lane.paid = lane.paid.max(virtual_now) + lane.cost();
-        lane.made = lane.made.saturating_add(1);
+        lane.count(window);
         self.now = lane.paid - lane.cost();
     }
 
@@ -159,7 +187,7 @@ impl<W> Lanes<W> {
         let (paid, key) = self.order.pop_first()?;
         let lane = self.by_key.get_mut(&key)?;
         let waiter = lane.relayed.pop_front().or_else(|| lane.parts.pop_front());
-        lane.made = lane.made.saturating_add(1);
+        lane.count(self.window);
         self.now = self.now.max(paid);
         if lane.waiting() > 0 {
             lane.paid = paid + lane.cost();
@@ -252,6 +280,7 @@ impl<W> Lanes<W> {
 
     /// What each active key has wanted since this was last read.
     pub(super) fn read_demand(&mut self) -> Vec<Demand> {
+        let (window, past) = (self.window, &self.past);
         let demand = self.by_key.iter_mut().map(|(key, lane)| {
             let (made, refused) = (lane.made, lane.refused);
             (lane.made, lane.refused) = (0, 0);
@@ -260,7 +289,8 @@ impl<W> Lanes<W> {
             let waiting = u32::try_from(lane.waiting()).unwrap_or(u32::MAX);
             let calls = waiting.saturating_add(made).saturating_add(refused);
             let (weight, pace, evidence) = (lane.own_weight, lane.pace, lane.evidence);
-            Demand { key: Arc::clone(key), weight, calls, pace, evidence }
+            let used = lane.used(window).saturating_add(past.get(key).copied().unwrap_or_default());
+            Demand { key: Arc::clone(key), weight, calls, pace, evidence, used, waiting }
         });
         let is_active = |demand: &Demand| demand.calls > 0 || demand.pace > LEAST_PACE;
         let mut active: Vec<Demand> = demand.filter(is_active).collect();
@@ -276,11 +306,40 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// Forgets keys that are not active any more.
+    /// Counts the calls of another window from now on, if it has begun.
+    pub(super) fn begin_window(&mut self, window: u64) {
+        if self.window != window {
+            self.window = window;
+            self.past.clear();
+        }
+    }
+
+    /// What each key has used of the present window, and what waits.
+    pub(super) fn uses(&self) -> Vec<KeyUse> {
+        let active = self.by_key.iter().map(|(key, lane)| KeyUse {
+            key: Arc::clone(key),
+            calls: lane.used(self.window),
+            waiting: u32::try_from(lane.waiting()).unwrap_or(u32::MAX),
+        });
+        let past = self.past.iter();
+        let past =
+            past.map(|(key, calls)| KeyUse { key: Arc::clone(key), calls: *calls, waiting: 0 });
+        active.chain(past).collect()
+    }
+
+    /// Forgets keys that are not active any more, but for what they have used.
     pub(super) fn prune(&mut self, now: f64) {
         if now - self.pruned_at >= 1.0 {
             self.pruned_at = now;
-            self.by_key.retain(|_, lane| lane.waiting() > 0 || now - lane.used_at < ACTIVE);
+            let (window, past) = (self.window, &mut self.past);
+            self.by_key.retain(|key, lane| {
+                let is_active = lane.waiting() > 0 || now - lane.used_at < ACTIVE;
+                let used = lane.used(window);
+                if !is_active && used > 0 {
+                    *past.entry(Arc::clone(key)).or_default() += used;
+                }
+                is_active
+            });
         }
     }
 

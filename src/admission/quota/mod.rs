@@ -8,6 +8,7 @@ mod shares;
 mod state;
 #[cfg(test)]
 mod tests;
+mod uses;
 mod wanted;
 mod window;
 mod x_clock;

@@ -10,7 +10,7 @@ use crate::admission::quota::shares::{Division, divide};
 use crate::admission::quota::state::{Level, Portion, State, Waiter};
 use crate::admission::quota::wanted::{Exhausted, Wanted, seconds_until};
 use crate::model::Clock;
-use crate::model::quota::{Lease, Mode, Quota, Report};
+use crate::model::quota::{KeyUse, Lease, Mode, Quota, Report};
 
 /// How long a pool with waiting calls rests at most: its state may change in ways that wake nobody.
 const LONGEST_REST: Duration = Duration::from_millis(200);
@@ -181,6 +181,7 @@ impl Pool {
         minute.share_with(&others.iter().filter_map(made).collect::<Vec<_>>(), at);
         (state.share, state.due_share) = (division.share, division.due);
         state.lanes.divide_weights(division.fractions);
+        state.others = others.to_vec();
     }
 
     /// Takes an equal share if the present one allows no calls, since no lease can be renewed for long.
@@ -197,6 +198,15 @@ impl Pool {
         let mut state = self.lock();
         state.refresh(now);
         state.level(now)
+    }
+
+    /// The same, and what each key uses of it in all processes, the largest first: in this one now, in the others when
+    /// leases were last renewed.
+    pub fn level_and_uses(&self) -> (Level, Vec<KeyUse>) {
+        let now = self.now();
+        let mut state = self.lock();
+        state.refresh(now);
+        (state.level(now), state.uses())
     }
 
     /// A key's part of the quota among those that wait, if the quota is known.

@@ -110,6 +110,8 @@ mod tests {
                 calls: *calls,
                 pace: 0.0,
                 evidence: 0.0,
+                used: 0,
+                waiting: 0,
             })
             .collect()
     }

@@ -7,10 +7,11 @@ use tokio::time::Instant as TokioInstant;
 
 use crate::admission::quota::lanes::Lanes;
 use crate::admission::quota::seconds::Seconds;
+use crate::admission::quota::uses::add_up;
 use crate::admission::quota::wanted::{Exhausted, Wanted, seconds_until};
 use crate::admission::quota::window::{LONGEST, Terms, Window, seconds};
 use crate::admission::quota::x_clock::XClock;
-use crate::model::quota::{Quota, Report, Reported};
+use crate::model::quota::{KeyUse, Lease, Quota, Report, Reported};
 
 const MINUTE: i64 = 60;
 /// The first rest after a refusal that names no time; each further one doubles it.
@@ -23,10 +24,15 @@ const LONGEST_WAIT: f64 = 900.0;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Level {
     pub limit: Option<f64>,
-    /// Calls that are left for everybody, by this process's knowledge.
+    /// Whether X has reported it, or it is only configured.
+    pub is_reported: bool,
+    /// Calls that everybody has used, and those that are left for everybody, by this process's knowledge.
+    pub used: f64,
     pub left: f64,
     /// Seconds until the window ends.
     pub reset: f64,
+    /// Seconds until the next call can be made; 0 if it need not wait.
+    pub wait: f64,
     /// This process's share of it, from 0 to 1.
     pub share: f64,
     /// Calls that wait in this process.
@@ -57,6 +63,8 @@ pub(super) struct State<G> {
     pub(super) due_share: f64,
     /// The calls in flight of other processes that use the quota; `None` if there are none such.
     pub(super) others_in_flight: Option<u32>,
+    /// Their leases, as they were when this process last renewed its own.
+    pub(super) others: Vec<Lease>,
     pub(super) x_clock: XClock,
     /// Until when no call is made, by the local time, after a refusal.
     closed_until: f64,
@@ -85,6 +93,7 @@ impl<G> State<G> {
             share: 1.0,
             due_share: 1.0,
             others_in_flight: None,
+            others: Vec::new(),
             x_clock: XClock::new(seconds(ours)),
             closed_until: 0.0,
             rest: FIRST_REST,
@@ -106,6 +115,7 @@ impl<G> State<G> {
         if passed > 0.0 {
             self.refreshed = now;
             self.windows.iter_mut().for_each(|window| window.refresh(at, passed, terms));
+            self.lanes.begin_window(self.window().number());
             self.lanes.prune(now);
         }
     }
@@ -188,6 +198,7 @@ impl<G> State<G> {
                 window.count(all);
             }
         }
+        self.lanes.begin_window(self.window().number());
         if report.is_refusal {
             self.close(report, now);
         } else {
@@ -209,15 +220,27 @@ impl<G> State<G> {
         self.lanes.remove(|waiter| seconds_until(waiter.until) < opens);
     }
 
-    pub(super) fn level(&self, now: f64) -> Level {
-        let (terms, at) = (self.terms(), self.x_clock.at(now));
+    /// What each key uses in all processes, the largest first.
+    pub(super) fn uses(&self) -> Vec<KeyUse> {
+        add_up(self.lanes.uses(), &self.others, self.window().reset())
+    }
+
+    /// The window of the quota per minute, or of the one with headers of X's other APIs if X reports only that.
+    fn window(&self) -> &Window {
         let [minute, other] = &self.windows;
-        let window = if minute.limit().is_none() { other } else { minute };
+        if minute.limit().is_none() { other } else { minute }
+    }
+
+    pub(super) fn level(&self, now: f64) -> Level {
+        let (terms, at, window) = (self.terms(), self.x_clock.at(now), self.window());
         let (left, reset) = window.state(terms, at).unwrap_or_default();
         Level {
             limit: window.limit(),
+            is_reported: window.is_reported(),
+            used: window.used(terms),
             left,
             reset,
+            wait: self.expect(1.0, now).clamp(0.0, LONGEST_WAIT),
             share: self.share,
             waiting: self.lanes.waiting(),
         }

@@ -54,6 +54,8 @@ pub(super) struct Window {
     length: Option<i64>,
     /// Calls that may be made at once.
     tokens: f64,
+    /// How many windows have ended.
+    number: u64,
     /// Calls in this window by this process, and by those that share its quota, as far as they have said so.
     own: f64,
     others: f64,
@@ -89,6 +91,22 @@ impl Window {
         Some((self.left(terms).max(0.0), self.time_left(at)))
     }
 
+    /// Calls that everybody has used of the present window.
+    pub(super) fn used(&self, terms: Terms) -> f64 {
+        let limit = self.limit.unwrap_or_default();
+        (limit - self.remaining + self.unreported + terms.in_flight).clamp(0.0, limit)
+    }
+
+    /// Which window is the present one.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The end of the present window by X's clock, if known.
+    pub(super) fn reset(&self) -> Option<i64> {
+        self.reset
+    }
+
     /// The quota as X last reported it, and as it was used since.
     pub(super) fn reported(&self) -> Option<Reported> {
         let reset = self.reset.filter(|_| self.is_present())?;
@@ -103,7 +121,7 @@ impl Window {
     }
 
     /// Whether X has reported this quota.
-    fn is_reported(&self) -> bool {
+    pub(super) fn is_reported(&self) -> bool {
         self.reported_reset.is_some()
     }
 
@@ -129,6 +147,7 @@ impl Window {
             Some(known) => {
                 if self.is_present() {
                     self.end(at);
+                    self.number += 1;
                 }
                 let (length, passed) = (reset - known, at - seconds(known));
                 // Otherwise, there may have been other windows between the two.
@@ -170,6 +189,7 @@ impl Window {
         if self.is_present() {
             self.end(at);
         }
+        self.number += 1;
         // Even without any quota, a call in each window finds out whether there is one now.
         (self.remaining, self.unreported) = (limit.max(1.0), 0.0);
         #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970 fit")]

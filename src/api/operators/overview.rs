@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde_json::json;
 use utoipa::openapi::HttpMethod;
 
-use crate::api::openapi::for_operators::operation;
+use crate::api::openapi::for_operators::{KEY, operation};
 use crate::api::openapi::operation::Operation;
 use crate::api::openapi::shape::shape;
 use crate::web::host::Host;
@@ -29,6 +29,12 @@ fn describe_show() -> Operation {
         "created_at": "2026-03-01T09:00:00Z", "old_secret_until": null,
         "waiting": 3, "waiting_since": "2026-03-10T20:00:00Z", "failure": "it answered with status 500",
     });
+    let quota = json!({
+        "app": "demo", "pool": "app-only totals", "mode": "enforce", "limit": 600, "used": 600,
+        "ends_at": "2026-03-10T21:16:00Z", "free_at": "2026-03-10T21:16:00Z", "waiting": 4,
+        "keys": [{ "key": KEY, "name": "dashboard", "calls": 580, "waiting": 4 }],
+        "other_keys": { "keys": 0, "calls": 0, "waiting": 0 }, "other_calls": 20,
+    });
     let overview = json!({
         "degraded": ["app demo: X refuses its consumer key and secret, or has suspended it"],
         "accounts": { "active": 17, "revoked": 1, "blocked": 0, "quarantined": 0 },
@@ -40,6 +46,7 @@ fn describe_show() -> Operation {
         "events_waiting_since": "2026-03-10T20:00:00Z",
         "gaps": [{ "since": "2026-03-09T02:10:05Z", "lost_calls": 0, "killed": true }],
         "accounts_used": [{ "app": "demo", "accounts": 17, "account_limit": 100, "over_limit": "warn" }],
+        "quotas": [quota],
     });
     let summary = "Get an overview";
     operation(HttpMethod::Get, "/admin/v1/overview", "show_overview", summary)

@@ -46,6 +46,10 @@ impl Pools {
         self.quota.mode == Mode::Enforce
     }
 
+    pub(in crate::gateway) fn mode(&self) -> Mode {
+        self.quota.mode
+    }
+
     /// The pool of a call.
     pub(in crate::gateway) fn of(&self, endpoint: Endpoint, kind: AuthKind) -> &Arc<Pool> {
         let permit = match self.quota.scope {

@@ -8,6 +8,7 @@ use crate::gateway::call::recent::KeyNames;
 use crate::gateway::{Error, Gateway, Health, UsageGap};
 use crate::model::AccountState;
 use crate::model::app::AccountsUsed;
+use crate::model::quota::QuotaUse;
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::model::webhook::Webhook;
 use crate::store;
@@ -38,6 +39,9 @@ pub struct Overview {
     pub gaps: Vec<UsageGap>,
     /// Accounts used by each configured app.
     pub accounts_used: Vec<AccountsUsed>,
+    pub quotas: Vec<QuotaUse>,
+    /// Of the keys that use these.
+    pub key_names: KeyNames,
 }
 
 /// How long recent calls to X took.
@@ -96,6 +100,10 @@ impl Gateway {
         let by = Grain { hours: 1, auth: true, outcome: true, ..Grain::default() };
         let filter = UsageFilter { from: since, until, by, limit: 1000, ..UsageFilter::default() };
         self.load_used_accounts().await?;
+        let quotas = self.list_quota_uses();
+        let users = quotas.iter().flat_map(|quota| quota.keys.iter().map(|one| &*one.key));
+        let users: Vec<&str> = users.collect();
+        let key_names = self.list_key_names(users).await;
         Ok(Overview {
             at: now,
             health: self.health(),
@@ -108,6 +116,8 @@ impl Gateway {
             webhooks: self.list_webhooks().await?,
             gaps: self.list_usage_gaps(now - NEWS).await?,
             accounts_used: self.list_accounts_used(),
+            quotas,
+            key_names,
         })
     }
 

@@ -8,6 +8,7 @@ mod console_explore;
 mod console_forms;
 mod console_numbers;
 mod console_pages;
+mod console_quota;
 mod demo;
 mod docs_page;
 mod gallery;

@@ -1,6 +1,7 @@
 //! X's quota: who waits for it, who is refused, and what a refusal says.
 
 mod keys;
+pub mod overview;
 mod questions;
 mod replicas;
 
@@ -18,12 +19,12 @@ use crate::gateway::TestGateway;
 use crate::http::Answer;
 use crate::upstream::{TestSandbox, body, small};
 
-const TOTALS: Endpoint = Endpoint::Totals;
+pub const TOTALS: Endpoint = Endpoint::Totals;
 /// The longest wait for what must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A gateway in front of a sandbox with this quota, whose clock is 30 seconds before the next minute.
-async fn limited(
+pub async fn limited(
     database: &Database,
     per_minute: u32,
     change: impl FnOnce(&mut Config),
@@ -34,12 +35,12 @@ async fn limited(
     TestGateway::build(sandbox, &database.settings(), change).await
 }
 
-fn public(gateway: &TestGateway) -> Value {
+pub fn public(gateway: &TestGateway) -> Value {
     body(&gateway.sandbox.ids("alice", 2), &["favorites"], &["tweet.id", "engagement.type"])
 }
 
 /// Makes public calls one after the other; returns their statuses.
-async fn call(gateway: &TestGateway, times: usize) -> Vec<u16> {
+pub async fn call(gateway: &TestGateway, times: usize) -> Vec<u16> {
     let mut statuses = Vec::new();
     for _ in 0..times {
         statuses.push(gateway.call(TOTALS, &public(gateway)).send().await.status.as_u16());
@@ -48,13 +49,13 @@ async fn call(gateway: &TestGateway, times: usize) -> Vec<u16> {
 }
 
 /// Begins a call.
-fn begin(gateway: &TestGateway) -> JoinHandle<Answer> {
+pub fn begin(gateway: &TestGateway) -> JoinHandle<Answer> {
     let ask = gateway.call(TOTALS, &public(gateway));
     tokio::spawn(async move { ask.send().await })
 }
 
 /// Returns once so many calls wait for quota.
-async fn until_waiting(gateway: &TestGateway, calls: usize) {
+pub async fn until_waiting(gateway: &TestGateway, calls: usize) {
     let waiting =
         || gateway.inner.list_quotas().iter().map(|quota| quota.level.waiting).sum::<usize>();
     let waits = async {

@@ -13,8 +13,24 @@ const LIVES: LeaseLives =
 
 fn leases(share: f64) -> Leases {
     let demand = vec![
-        Demand { key: "k1".into(), weight: 2.0, calls: 7, pace: 1.5, evidence: 0.25 },
-        Demand { key: "k2".into(), weight: 1.0, calls: 0, pace: 0.001, evidence: 1.0 },
+        Demand {
+            key: "k1".into(),
+            weight: 2.0,
+            calls: 7,
+            pace: 1.5,
+            evidence: 0.25,
+            used: 9,
+            waiting: 4,
+        },
+        Demand {
+            key: "k2".into(),
+            weight: 1.0,
+            calls: 0,
+            pace: 0.001,
+            evidence: 1.0,
+            used: 0,
+            waiting: 0,
+        },
     ];
     let reported =
         Some(Reported { limit: Some(600), remaining: Some(0), reset: Some(1_773_177_360) });

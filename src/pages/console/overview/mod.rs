@@ -10,14 +10,15 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use time::OffsetDateTime;
 
-use crate::gateway::{Degraded, Overview, Session};
+use crate::gateway::{Degraded, KeyNames, Overview, Session};
 use crate::model::app::AccountsUsed;
+use crate::model::quota::{KeyUse, Mode, QuotaUse};
 use crate::model::usage::{Hour, Outcome, begin_of, hour_of};
 use crate::model::{AccountState, AuthKind};
 use crate::pages::console::colours;
 use crate::pages::console::guard::chrome;
-use crate::pages::console::layout::{Section, sentence, time};
-use crate::pages::console::overview::view::{Latency, Need, Pace, Pending};
+use crate::pages::console::layout::{Section, second, sentence, time};
+use crate::pages::console::overview::view::{Latency, Need, Pace, Pending, QuotaUser};
 use crate::pages::parts::chart::{Chart, Colour, Kind, Series};
 use crate::web::host::Host;
 use crate::web::html::page;
@@ -52,12 +53,36 @@ fn shown(found: &Overview, now: OffsetDateTime) -> view::Overview {
             median: format!("{} ms", latency.median.as_millis()),
             most: format!("{} ms", latency.most.as_millis()),
         }),
+        quotas: found.quotas.iter().map(|quota| quota_in_words(quota, &found.key_names)).collect(),
         accounts: AccountState::ALL.into_iter().filter_map(of_state).collect(),
         used: found.accounts_used.iter().filter(|app| app.accounts > 0).cloned().collect(),
         pending: (!found.webhooks.is_empty()).then(|| {
             let backlog = found.backlog();
             Pending { events: backlog.waiting, since: backlog.since.map(time) }
         }),
+    }
+}
+
+fn quota_in_words(quota: &QuotaUse, names: &KeyNames) -> view::Quota {
+    let user = |one: &KeyUse| QuotaUser {
+        name: names.get(&*one.key).cloned().unwrap_or_else(|| one.key.to_string()),
+        calls: one.calls,
+        waiting: one.waiting,
+    };
+    // The date is today's.
+    let time_of_day = |at| second(at).split_off("2026-03-10 ".len());
+    view::Quota {
+        app: quota.app.clone(),
+        calls: if quota.pool == "all" { "all calls".to_owned() } else { quota.pool.clone() },
+        is_observed: quota.mode == Mode::Observe,
+        limit: quota.limit,
+        used: quota.used,
+        ends: quota.ends_at.map(time_of_day),
+        free: quota.free_at.map(time_of_day),
+        waiting: quota.waiting,
+        keys: quota.keys.iter().map(user).collect(),
+        other_keys: quota.other_keys,
+        other_calls: quota.other_calls,
     }
 }
 

@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::model::AccountState;
 use crate::model::app::AccountsUsed;
+use crate::model::quota::OtherKeys;
 use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::chart::{Chart, Colour};
 use crate::pages::parts::{filters, text};
@@ -21,6 +22,7 @@ pub struct Overview {
     pub pace: Pace,
     pub failed: u64,
     pub latency: Option<Latency>,
+    pub quotas: Vec<Quota>,
     pub accounts: Vec<(AccountState, u64)>,
     pub used: Vec<AccountsUsed>,
     /// Events that wait for webhooks; `None` without webhooks.
@@ -38,6 +40,30 @@ pub struct Need {
 pub struct Pace {
     pub this_hour: u64,
     pub busiest_hour: u64,
+}
+
+/// One of X's quotas in its present window, and who uses it.
+pub struct Quota {
+    pub app: String,
+    /// What X counts together, in words.
+    pub calls: String,
+    pub is_observed: bool,
+    pub limit: Option<u32>,
+    pub used: u32,
+    pub ends: Option<String>,
+    /// When the next call can be made, unless it need not wait.
+    pub free: Option<String>,
+    pub waiting: u32,
+    pub keys: Vec<QuotaUser>,
+    pub other_keys: OtherKeys,
+    pub other_calls: u32,
+}
+
+/// A key, by its name if there is one, and its calls.
+pub struct QuotaUser {
+    pub name: String,
+    pub calls: u32,
+    pub waiting: u32,
 }
 
 /// Events that have not been delivered yet, and when the oldest occurred, in words.
