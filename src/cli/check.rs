@@ -1,5 +1,6 @@
 //! `countersign check` and `countersign healthcheck`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::cli::output;
 use crate::cli::serve::reachable;
 use crate::config::Config;
 use crate::gateway::BearerSource;
+use crate::model::quota::{self, Quota};
 use crate::store::Store;
 use crate::vault::Vault;
 
@@ -72,7 +74,8 @@ async fn check_store(
     }
     report.pass("schema", "up to date");
     if let Some(vault) = ring {
-        check_deployment(report, &Deployment::new(config, store, vault)?).await;
+        let quotas = config.apps.iter().map(|(name, app)| (name.clone(), app.quota)).collect();
+        check_deployment(report, &Deployment::new(config, store, vault)?, &quotas).await;
     }
     Ok(())
 }
@@ -149,7 +152,11 @@ impl Report {
     }
 }
 
-async fn check_deployment(report: &mut Report, deployment: &Deployment) {
+async fn check_deployment(
+    report: &mut Report,
+    deployment: &Deployment,
+    quotas: &BTreeMap<String, Quota>,
+) {
     match deployment.gateway.get_vault_status().await {
         Ok(status) if status.unopened.is_empty() => {
             let count = |(id, records): (&String, &u64)| format!("{records} sealed with {id}");
@@ -181,10 +188,23 @@ async fn check_deployment(report: &mut Report, deployment: &Deployment) {
                 "X accepts its consumer key and secret, and issued a bearer token"
             }
         };
+        let mut reported = quota::Report::default();
         match deployment.gateway.verify_app(&name).await {
-            Ok(None) => report.pass(&what, accepted),
-            Ok(Some(fault)) => report.fail(&what, &fault.to_string()),
+            Ok((fault, said)) => {
+                reported = said;
+                match fault {
+                    None => report.pass(&what, accepted),
+                    Some(fault) => report.fail(&what, &fault.to_string()),
+                }
+            }
             Err(error) => report.fail_by(&what, &Failure::general(error)),
+        }
+        let quota = quotas.get(&name).copied().unwrap_or_default();
+        let terms = format!("scope {}, mode {}", quota.scope.name(), quota.mode.name());
+        let what = format!("quota {name}");
+        match reported_limits(&reported) {
+            Some(limits) => report.pass(&what, &format!("{limits}, as X reports; {terms}")),
+            None => Report::skip(&what, &format!("{}; {terms}", configured_limits(quota))),
         }
     }
     match deployment.gateway.clock_offset() {
@@ -195,4 +215,30 @@ async fn check_deployment(report: &mut Report, deployment: &Deployment) {
         Some(offset) => report.pass("clock", &format!("differs from X's by {offset} s")),
         None => Report::skip("clock", "not compared: X's responses had no Date header"),
     }
+}
+
+/// The limits that an answer of X's reports, in words.
+fn reported_limits(report: &quota::Report) -> Option<String> {
+    let [second, minute, other] = report.windows;
+    let spans = ["per minute", "per second", "per window (x-rate-limit-limit)"];
+    let limits = [minute, second, other].into_iter().zip(spans).filter_map(|(window, span)| {
+        let limit = window?.limit?;
+        Some(format!("{} {span}", output::count(limit as usize, "call", "calls")))
+    });
+    let limits: Vec<String> = limits.collect();
+    (!limits.is_empty()).then(|| limits.join(", "))
+}
+
+/// The limits that count until X has said more, in words.
+fn configured_limits(quota: Quota) -> String {
+    let settings = [("minute", quota.per_minute), ("second", quota.per_second)];
+    let limits = settings.into_iter().filter_map(|(span, limit)| {
+        let calls = output::count(limit? as usize, "call", "calls");
+        Some(format!("{calls} per {span} (quota.per_{span})"))
+    });
+    let limits: Vec<String> = limits.collect();
+    if limits.is_empty() {
+        return "unknown until X's answers report it".to_owned();
+    }
+    format!("{}, unless X's answers report another", limits.join(", "))
 }

@@ -13,6 +13,7 @@ use crate::gateway::app::bearer::{Bearer, BearerSource, Minting};
 use crate::gateway::app::faults::Fault;
 use crate::gateway::{Error, Gateway};
 use crate::model::Endpoint;
+use crate::model::quota::Report;
 use crate::upstream::{self, Credential, MintError, MostTries, Room, StatusCode, UpstreamEffort};
 use crate::vault::Seal;
 
@@ -78,9 +79,9 @@ impl Gateway {
         Ok(renewed)
     }
 
-    /// Tests an app's credentials; returns the fault that X finds with them. A mint returns the same token as before;
+    /// Tests an app's credentials; returns the fault that X finds with them, and what it says about quotas. A mint returns the same token as before;
     /// other kinds are tested with a call that X refuses for its body once it knows who calls (reference 4.4).
-    pub async fn verify_app(&self, app: &str) -> Result<Option<Fault>, Error> {
+    pub async fn verify_app(&self, app: &str) -> Result<(Option<Fault>, Report), Error> {
         let app = self.get_app(app)?;
         let settings = app.settings();
         let credential = match (BearerSource::of(&settings), &settings.bearer_token) {
@@ -88,7 +89,7 @@ impl Gateway {
             (BearerSource::Configured, Some(token)) => Credential::Bearer(token),
             _ => {
                 return match self.0.upstream.mint_bearer(&settings).await {
-                    Ok(_) => Ok(None),
+                    Ok(_) => Ok((None, Report::default())),
                     Err(error) => Err(mint_error(&app.name, error.into())),
                 };
             }
@@ -105,7 +106,7 @@ impl Gateway {
             None if answer.status != StatusCode::BAD_REQUEST => {
                 Err(Error::odd(format!("X answered {}", answer.status)))
             }
-            fault => Ok(fault),
+            fault => Ok((fault, answer.report())),
         }
     }
 

@@ -45,6 +45,7 @@ async fn a_sound_deployment_passes_line_by_line(database: Database) {
         "ok    schema",
         "ok    vault",
         "ok    app demo",
+        "-     quota demo",
         "ok    clock",
         "all 7 checks passed",
     ];
@@ -104,7 +105,45 @@ async fn each_thing_that_is_broken_has_its_line(database: Database) {
     only_fails(&deployment, "config").await;
 }
 
-on_both!(a_sound_deployment_passes_line_by_line, each_thing_that_is_broken_has_its_line);
+async fn the_quota_has_a_line_that_says_from_where_it_is_known(database: Database) {
+    let mut deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let line = async |deployment: &Deployment| {
+        let done = deployment.run(&["check"]).await;
+        let line = done.out.lines().find(|line| line.contains(" quota demo: "));
+        line.unwrap_or_else(|| panic!("{done:?}")).to_owned()
+    };
+    assert_eq!(
+        line(&deployment).await,
+        "-     quota demo: unknown until X's answers report it; scope app+kind+endpoint, mode enforce"
+    );
+    for (name, value) in
+        [("PER_MINUTE", "600"), ("PER_SECOND", "1"), ("SCOPE", "app"), ("MODE", "observe")]
+    {
+        deployment.set(&format!("APPS__DEMO__QUOTA__{name}"), value);
+    }
+    assert_eq!(
+        line(&deployment).await,
+        "-     quota demo: 600 calls per minute (quota.per_minute), 1 call per second \
+         (quota.per_second), unless X's answers report another; scope app, mode observe"
+    );
+    // Signatures and configured tokens are checked with a call, whose answer has X's word.
+    deployment.set("APPS__DEMO__APP_ONLY", "two_legged");
+    deployment
+        .sandbox
+        .put("/sandbox/switches", json!({ "per_minute": 300, "per_second": 20 }))
+        .await;
+    assert_eq!(
+        line(&deployment).await,
+        "ok    quota demo: 300 calls per minute, 20 calls per second, as X reports; scope app, mode observe"
+    );
+}
+
+on_both!(
+    a_sound_deployment_passes_line_by_line,
+    the_quota_has_a_line_that_says_from_where_it_is_known,
+    each_thing_that_is_broken_has_its_line
+);
 
 /// The names in a folder.
 fn names(folder: &Path) -> Vec<String> {
