@@ -361,3 +361,23 @@ impl<W> Lanes<W> {
 fn calls(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_idle_key_has_used_counts_until_the_window_ends() {
+        let mut lanes: Lanes<()> = Lanes::default();
+        let key: Arc<str> = "a".into();
+        lanes.pass(&key, 1.0, 0.0);
+        lanes.pass(&key, 1.0, 0.0);
+        lanes.prune(100.0);
+        assert!(lanes.by_key.is_empty(), "it is not active any more");
+        lanes.pass(&key, 1.0, 200.0);
+        let used = |lanes: &Lanes<()>| lanes.uses().iter().map(|one| one.calls).sum::<u32>();
+        assert_eq!((used(&lanes), lanes.read_demand()[0].used), (3, 3));
+        lanes.begin_window(1);
+        assert_eq!(used(&lanes), 0);
+    }
+}
