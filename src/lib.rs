@@ -41,7 +41,7 @@
 //! | Where is a call signed? | `src/upstream/engage.rs` (`authorization`, once per attempt), with `src/oauth1/mod.rs` |
 //! | X answers 401: who says whose fault it is? | `src/upstream/verdict.rs` (`Verdict::of`) |
 //! | …: how is the account checked and marked? | `src/gateway/account/verify.rs` (`investigate`) |
-//! | …: how is the bearer token renewed? | `src/gateway/call/forward.rs` (`call_with_newer`), with `src/gateway/bearer.rs` (`renew_bearer`) |
+//! | …: how is the bearer token renewed? | `src/gateway/call/make.rs` (`call_with_newer`), with `src/gateway/bearer.rs` (`renew_bearer`) |
 //! | …: how are an app's faults reported? | `src/gateway/app/faults.rs` (`judge`); a refused time is first corrected by `src/upstream/skew.rs` (`correct`) |
 //! | Where is a key's scope enforced: app and endpoint? | `src/gateway/call/forward.rs` (`granted_app`) |
 //! | …: accounts? | `src/gateway/account/mod.rs` (`get_usable_account`) |
@@ -59,8 +59,10 @@
 //! | Where does the sandbox decide a 403? | `src/sandbox/engagement/access.rs` (`refuse_foreign`, `allowed_metrics`), `src/sandbox/engagement/mod.rs` (`admit`: apps not allow-listed), `src/sandbox/auth/mod.rs` (`Denied`: suspended or locked users), `src/sandbox/lookup.rs` (`client_forbidden`) |
 //! | How is `/metrics` guarded? | `src/api/operators/guard.rs` (`require_known_name`), by the names of `src/web/host_names.rs`; no key |
 //! | Who gets X's quota, and when? | `src/admission/quota/lanes.rs` (`pop`) decides whose turn it is, `src/admission/quota/window.rs` (`wait_for`) when there is one, `src/admission/quota/shares.rs` (`divide`) how much each replica may use; `src/gateway/quota.rs` (`renew_leases`) writes that down |
-//! | When are calls not even tried, since X does not answer? | `src/admission/breaker.rs` (`is_tripped`), which `src/gateway/call/forward.rs` asks (`request`) |
+//! | When are calls not even tried, since X does not answer? | `src/admission/breaker.rs` (`is_tripped`), which `src/gateway/call/make.rs` asks (`engage`) |
 //! | Where are a key's own limits enforced? | `src/admission/key_limits.rs` (`begin`), which `src/gateway/question/admit.rs` calls (`begin_request`) |
+//! | Who shares a call in flight, and who makes it? | `src/gateway/call/share.rs` (`make_or_join`, `board`), by `src/gateway/app/flights.rs` (`seat`) |
+//! | What of a question is kept, and given again? | `src/gateway/question/kept/new.rs` (`New`) says what may be kept, `src/gateway/question/kept/mod.rs` (`find`) what is given, by what `src/gateway/question/kept/piece.rs` (`allows`, `tiles`) lets pass |
 //! | What ends a question at its deadline? | `src/gateway/question/run.rs` (`run_until`); while it waits for its turn or memory, `src/gateway/question/admit.rs` (`timeout_at`); look-ups end at half of the time, in `src/gateway/question/lookup.rs` (`look_up_all`) |
 //! | …: and waits for a slow database until then? | `src/gateway/patience.rs` (`read_patiently`) |
 //! | Where is a secret wiped? | `src/model/secret.rs` (`Zeroizing`) |

@@ -45,8 +45,8 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
         output::json(&usage);
         return Ok(());
     }
-    let rows: Vec<[String; 5]> = usage.sums.iter().map(row).collect();
-    output::table(["TIME", "GROUP", "CALLS", "POSTS", "BYTES"], &rows);
+    let rows: Vec<[String; 6]> = usage.sums.iter().map(row).collect();
+    output::table(["TIME", "GROUP", "CALLS", "POSTS", "BYTES", "SAVED"], &rows);
     for used in &usage.accounts {
         let accounts = output::count(
             usize::try_from(used.accounts).unwrap_or(usize::MAX),
@@ -72,7 +72,7 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
     Ok(())
 }
 
-fn row(line: &UsageLine) -> [String; 5] {
+fn row(line: &UsageLine) -> [String; 6] {
     let account = line.account.as_ref().map(|id| id.as_deref().unwrap_or("no account"));
     let group =
         [line.app.as_deref(), line.key.as_deref(), account, line.endpoint, line.auth, line.outcome];
@@ -83,5 +83,6 @@ fn row(line: &UsageLine) -> [String; 5] {
         line.calls.to_string(),
         line.posts.to_string(),
         line.bytes.to_string(),
+        line.saved.to_string(),
     ]
 }

@@ -41,6 +41,7 @@ pub struct Config {
     pub webhooks: Webhooks,
     pub apps: BTreeMap<String, App>,
     pub vault: Vault,
+    pub cache: Cache,
     pub limits: Limits,
     pub log: Log,
     /// The files that the settings were read from.
@@ -136,6 +137,17 @@ pub struct Vault {
     pub keys: Vec<(String, Secret)>,
     /// The id of the key that seals; every key opens.
     pub active: String,
+}
+
+/// Keeping answers of questions.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    /// The oldest number that is given again while it may still change; zero means that nothing is kept.
+    pub fresh: Duration,
+    /// How long after its end a range no longer changes; zero means never.
+    pub closed_after: Duration,
+    /// The memory for kept answers.
+    pub bytes: usize,
 }
 
 /// Limits on sizes, counts and times.

@@ -9,7 +9,8 @@ use crate::config::names::app_field;
 use crate::config::proxies::proxies;
 use crate::config::reader::Reader;
 use crate::config::{
-    Admin, Config, Connect, Database, Limits, Log, Problem, Server, Upstream, Webhooks, vault,
+    Admin, Cache, Config, Connect, Database, Limits, Log, Problem, Server, Upstream, Webhooks,
+    vault,
 };
 use crate::model::app::{self, AccountLimit};
 use crate::model::quota::Quota;
@@ -38,6 +39,11 @@ pub fn config(reader: &mut Reader<'_>) -> Config {
         },
         apps: apps(reader),
         vault: vault::ring(reader),
+        cache: Cache {
+            fresh: reader.get("cache.fresh", &form::DURATION_OR_ZERO),
+            closed_after: reader.get("cache.closed_after", &form::DURATION_OR_ZERO),
+            bytes: reader.get("cache.bytes", &form::COUNT),
+        },
         limits: limits(reader),
         log: log(reader),
         files: Vec::new(),

@@ -14,7 +14,7 @@ use crate::gateway::app::faults::Fault;
 use crate::gateway::{Error, Gateway};
 use crate::model::Endpoint;
 use crate::model::quota::Report;
-use crate::upstream::{self, Credential, MintError, MostTries, Room, StatusCode, UpstreamEffort};
+use crate::upstream::{self, Credential, MintError, MostTries, Progress, Room, StatusCode};
 use crate::vault::Seal;
 
 /// X refuses apps that mint too often (reference 6.1).
@@ -94,12 +94,12 @@ impl Gateway {
                 };
             }
         };
-        let (body, mut effort) = (Bytes::from_static(b"{}"), UpstreamEffort::default());
+        let (body, progress) = (Bytes::from_static(b"{}"), Progress::default());
         let room = &mut Room::UpTo(MOST_OF_A_REFUSAL);
         let answer = self
             .0
             .upstream
-            .engage(Endpoint::Totals, &body, credential, room, (&mut effort, MostTries::Two))
+            .engage(Endpoint::Totals, &body, credential, room, (&progress, MostTries::Two))
             .await?;
         match app.judge(credential, &answer) {
             // X complains of the body only once it has accepted the credentials.

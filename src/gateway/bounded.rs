@@ -17,7 +17,10 @@ use crate::model::UserId;
 type Anything = Arc<dyn Any + Send + Sync>;
 type Loading<'a> = Pin<Box<dyn Future<Output = Result<Entry, Anything>> + Send + 'a>>;
 
-/// A value, and the number that whoever loaded it gave it.
+/// What the map takes for an entry, about.
+const ENTRY: usize = 200;
+
+/// A value, and the number that whoever loaded it gave it; in a map that weighs, its weight.
 #[derive(Clone)]
 struct Entry {
     number: u64,
@@ -50,6 +53,14 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Bounded<K, V> {
         Bounded { map, types: PhantomData }
     }
 
+    /// At most so many bytes, by what each insertion says.
+    pub(super) fn weighing(most: u64) -> Bounded<K, V> {
+        let map = Cache::builder().max_capacity(most);
+        let map = map.weigher(|_, entry: &Entry| u32::try_from(entry.number).unwrap_or(u32::MAX));
+        let map = map.build();
+        Bounded { map, types: PhantomData }
+    }
+
     pub(super) async fn get(&self, key: &K) -> Option<Arc<V>> {
         typed(self.map.get(key.bytes().as_ref()).await?.value)
     }
@@ -60,6 +71,13 @@ impl<K: Key + ?Sized, V: Send + Sync + 'static> Bounded<K, V> {
 
     pub(super) async fn insert(&self, key: &K, value: Arc<V>) {
         self.map.insert(key.bytes().as_ref().into(), Entry { number: 0, value }).await;
+    }
+
+    /// Inserts a value that takes so many bytes beside its key and entry.
+    pub(super) async fn insert_weighing(&self, key: &K, value: Arc<V>, bytes: usize) {
+        let key: Box<[u8]> = key.bytes().as_ref().into();
+        let number = (key.len() + ENTRY + bytes) as u64;
+        self.map.insert(key, Entry { number, value }).await;
     }
 
     pub(super) async fn remove(&self, key: &K) {

@@ -2,6 +2,8 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -17,10 +19,26 @@ use crate::store;
 use crate::upstream;
 use crate::vault;
 
-type Source = Box<dyn StdError + Send + Sync>;
+/// The cause of an error; shared, since several callers may get one call's failure.
+#[derive(Clone, Debug)]
+pub struct Source(Arc<dyn StdError + Send + Sync>);
+
+impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for Source {
+    fn from(error: E) -> Source {
+        Source(error.into().into())
+    }
+}
+
+impl Deref for Source {
+    type Target = dyn StdError + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
 
 /// Why a use case failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     #[error("the request is invalid")]
     InvalidRequest(Vec<Detail>),

@@ -45,9 +45,10 @@ pub use crate::gateway::app::faults::Fault;
 pub use crate::gateway::app::reconnects::Reconnect;
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::call::check::{Problems, read_time};
-pub use crate::gateway::call::forward::{CallTrace, RelayRequest};
+pub use crate::gateway::call::forward::RelayRequest;
 pub use crate::gateway::call::json::{aside as read_aside, explain as explain_json, without_mark};
 pub use crate::gateway::call::recent::{CallNames, CallWithOthers, KeyNames};
+pub use crate::gateway::call::trace::CallTrace;
 pub use crate::gateway::error::{Detail, Error, Location};
 pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::key::limits::{KeyUpdate, LimitChange, check_limits};
@@ -90,6 +91,7 @@ use crate::gateway::key::refusals::Refusals;
 use crate::gateway::key::session::Sessions;
 use crate::gateway::key::strangers::Strangers;
 use crate::gateway::question::authors::Authors;
+use crate::gateway::question::kept::Kept;
 use crate::gateway::replicas::Presence;
 use crate::gateway::usage::Usage;
 use crate::gateway::vault_ring::Surveyed;
@@ -106,6 +108,7 @@ struct Inner {
     apps: BTreeMap<String, Arc<AppState>>,
     keys: Cache<str, KnownKey>,
     authors: Authors,
+    kept: Option<Kept>,
     feed: Feed,
     usage: Usage,
     recent: Recent,
@@ -149,6 +152,7 @@ impl Gateway {
             apps: config.apps.values().map(app).collect(),
             keys: Cache::new("keys", limits.cached_keys, limits.negative_cache),
             authors: Authors::new(),
+            kept: Kept::new(&config.cache),
             feed: Feed::new(clock.instant()),
             usage: Usage::new(),
             recent: Recent::default(),

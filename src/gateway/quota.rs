@@ -72,10 +72,17 @@ impl Gateway {
         pools.collect()
     }
 
+    /// How many callers wait for answers from X, also those who share one.
+    pub fn count_waiting_callers(&self) -> usize {
+        self.0.apps.values().map(|app| app.flights.callers()).sum()
+    }
+
     /// Sets the metrics of quotas and breakers to their present values.
     pub fn measure_quotas(&self) {
         for app in self.0.apps.values() {
             app.pools.measure(&app.name);
+            let waiting = f64::from(u32::try_from(app.flights.callers()).unwrap_or(u32::MAX));
+            metrics::gauge!("countersign_callers_waiting", "app" => app.name.clone()).set(waiting);
             for endpoint in Endpoint::ALL {
                 let labels = [("app", app.name.clone()), ("endpoint", endpoint.name().to_owned())];
                 let is_open = f64::from(u8::from(app.breaker(endpoint).is_open()));

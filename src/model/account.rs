@@ -108,6 +108,15 @@ pub struct Account {
     pub connected_at: OffsetDateTime,
 }
 
+/// Since when an account has been connected, and in its state.
+pub type Since = [OffsetDateTime; 2];
+
+impl Account {
+    pub fn since(&self) -> Since {
+        [self.connected_at, self.state_since]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

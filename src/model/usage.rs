@@ -33,6 +33,15 @@ pub enum Outcome {
     Silence,
 }
 
+/// How a call was saved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Saving {
+    /// An equal call was in flight.
+    InFlight,
+    /// The answer was kept.
+    Kept,
+}
+
 /// What calls may be grouped by, besides their time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Aspect {
@@ -53,6 +62,8 @@ pub struct Sums {
     pub posts: u64,
     /// Bytes of the answers' bodies, as they came.
     pub bytes: u64,
+    /// Calls that were not made, since what they ask was answered otherwise.
+    pub saved: u64,
 }
 
 /// A calendar month, UTC.
@@ -85,6 +96,17 @@ impl Aspect {
 
     pub fn from_name(name: &str) -> Option<Aspect> {
         Aspect::ALL.into_iter().find(|aspect| aspect.name() == name)
+    }
+}
+
+impl Saving {
+    pub const ALL: [Saving; 2] = [Saving::InFlight, Saving::Kept];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Saving::InFlight => "in_flight",
+            Saving::Kept => "kept",
+        }
     }
 }
 
@@ -123,6 +145,7 @@ impl Sums {
         self.calls += other.calls;
         self.posts += other.posts;
         self.bytes += other.bytes;
+        self.saved += other.saved;
     }
 
     #[must_use]
@@ -131,6 +154,7 @@ impl Sums {
             calls: self.calls.saturating_sub(other.calls),
             posts: self.posts.saturating_sub(other.posts),
             bytes: self.bytes.saturating_sub(other.bytes),
+            saved: self.saved.saturating_sub(other.saved),
         }
     }
 }

@@ -208,7 +208,8 @@ fn demand(text: &str) -> Option<Demand> {
     let key: Arc<str> = fields.next()?.into();
     let mut number = || fields.next()?.parse::<u32>().ok();
     let (weight, calls, pace, evidence) = (number()?, number()?, number()?, number()?);
-    let (used, waiting) = (number()?, number()?);
+    // Absent in what programs before the first release wrote.
+    let (used, waiting) = (number().unwrap_or_default(), number().unwrap_or_default());
     let [weight, pace, evidence] = [weight, pace, evidence].map(f64::from);
     let (pace, evidence) = (pace / THOUSAND, evidence / MILLION);
     Some(Demand { key, weight, calls, pace, evidence, used, waiting })

@@ -28,6 +28,8 @@ const METRICS: &[(Kind, &str, &[&str], &str)] = &[
     (Gauge, "countersign_quota_waiting", &["app", "pool"], "Calls that wait for quota"),
     (Histogram, "countersign_quota_wait_seconds", &["app"], "Time for which calls waited for quota, if they had to"),
     (Counter, "countersign_quota_refusals_total", &["app", "reason"], "Calls refused for lack of quota or beyond a key's limits, or observed that would have waited or been refused"),
+    (Counter, "countersign_calls_saved_total", &["app", "how"], "Calls that were not made, since an equal one was in flight, or numbers were kept"),
+    (Gauge, "countersign_callers_waiting", &["app"], "Calls under way, also those that wait for quota or share another's answer"),
     (Gauge, "countersign_breaker_open", &["app", "endpoint"], "1 while no calls but probes are made, since most calls failed"),
     (Counter, "countersign_bearer_mints_total", &["app", "outcome"], "Bearer tokens requested"),
     (Counter, "countersign_app_faults_total", &["app", "fault"], "Answers of the upstream that reject something of an app's: keys, time or bearer"),

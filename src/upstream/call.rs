@@ -1,5 +1,6 @@
 //! The answer to a call on the upstream, and the attempts and time it took.
 
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use crate::upstream::unpacked::Unpacked;
 use crate::upstream::verdict::Verdict;
 
 /// The upstream's answer, whole and unchanged.
+#[derive(Clone)]
 pub struct Answer {
     pub status: StatusCode,
     /// The headers that may be relayed: type, date, quotas and when to retry.
@@ -29,6 +31,40 @@ pub struct UpstreamEffort {
     pub status: Option<u16>,
     /// From the first attempt's start to the last byte of the answer.
     pub time: Duration,
+}
+
+/// The effort of a call under way, which may be read from elsewhere meanwhile.
+#[derive(Debug, Default)]
+pub struct Progress {
+    attempts: AtomicU32,
+    /// 0 for none.
+    status: AtomicU16,
+    nanoseconds: AtomicU64,
+}
+
+impl Progress {
+    pub fn effort(&self) -> UpstreamEffort {
+        let status = self.status.load(Ordering::Relaxed);
+        UpstreamEffort {
+            attempts: self.attempts.load(Ordering::Relaxed),
+            status: (status != 0).then_some(status),
+            time: Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed)),
+        }
+    }
+
+    pub fn set_status(&self, status: Option<u16>) {
+        self.status.store(status.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    pub fn add_time(&self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
+    }
+
+    pub(super) fn begin_attempt(&self) {
+        self.attempts.fetch_add(1, Ordering::Relaxed);
+        self.set_status(None);
+    }
 }
 
 impl Answer {

@@ -12,9 +12,7 @@ use crate::model::{AuthKind, Endpoint, Secret, key};
 use crate::oauth1::{self, Credentials, Request};
 use crate::upstream::pool::{Connections, Failure};
 use crate::upstream::quotas::QUOTA_HEADERS;
-use crate::upstream::{
-    Answer, Credential, Error, Room, Upstream, UpstreamEffort, Verdict, body, odd,
-};
+use crate::upstream::{Answer, Credential, Error, Progress, Room, Upstream, Verdict, body, odd};
 
 /// Headers of an answer that callers may see, beside those by which clients pace themselves.
 const RELAYED: [HeaderName; 3] = [CONTENT_TYPE, DATE, RETRY_AFTER];
@@ -33,7 +31,7 @@ struct Sending<'a, 'r> {
     body: &'a Bytes,
     credential: Credential<'a>,
     room: &'a mut Room<'r>,
-    effort: &'a mut UpstreamEffort,
+    progress: &'a Progress,
     /// Whether a lost connection was replaced already.
     has_replaced: bool,
 }
@@ -59,17 +57,18 @@ impl Upstream {
         body: &Bytes,
         credential: Credential<'_>,
         room: &mut Room<'_>,
-        (effort, most): (&mut UpstreamEffort, MostTries),
+        (progress, most): (&Progress, MostTries),
     ) -> Result<Answer, Error> {
         self.budget.deposit();
         let begun = self.clock.instant();
-        let mut sending = Sending { endpoint, body, credential, room, effort, has_replaced: false };
+        let mut sending =
+            Sending { endpoint, body, credential, room, progress, has_replaced: false };
         let outcome = match most {
             MostTries::One => self.send(&mut sending, Connections::New).await,
             MostTries::Two => self.try_twice(&mut sending).await,
         };
         let time = self.clock.instant().saturating_duration_since(begun);
-        effort.time += time;
+        progress.add_time(time);
         self.meters.of(endpoint).seconds.record(time.as_secs_f64());
         outcome.map_err(Failure::into_error)
     }
@@ -110,15 +109,14 @@ impl Upstream {
         sending: &mut Sending<'_, '_>,
         connections: Connections,
     ) -> Result<Answer, Failure> {
-        let Sending { endpoint, body, credential, ref mut room, ref mut effort, .. } = *sending;
-        effort.attempts += 1;
-        effort.status = None;
+        let Sending { endpoint, body, credential, ref mut room, progress, .. } = *sending;
+        progress.begin_attempt();
         let authorization =
             self.authorization(&Request::post(self.relay.url(endpoint)), credential);
         let outcome =
             match self.relay.post(endpoint, authorization, body.clone(), connections).await {
                 Ok((response, connection)) => {
-                    effort.status = Some(response.status().as_u16());
+                    progress.set_status(Some(response.status().as_u16()));
                     let answer = self.read(response, credential, room).await;
                     if answer.is_ok() {
                         self.relay.put_back(connection);

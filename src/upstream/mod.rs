@@ -30,7 +30,7 @@ mod verify;
 mod webhook;
 
 pub use crate::upstream::body::{PREPAID, Room};
-pub use crate::upstream::call::{Answer, UpstreamEffort};
+pub use crate::upstream::call::{Answer, Progress, UpstreamEffort};
 pub use crate::upstream::client::Upstream;
 pub use crate::upstream::credential::{Credential, Token};
 pub use crate::upstream::engage::MostTries;

@@ -8,6 +8,7 @@ pub(crate) mod connection_limits;
 pub(crate) mod cookie;
 pub(crate) mod extract;
 pub(crate) mod fixed;
+pub(crate) mod freshness;
 pub(crate) mod host;
 pub(crate) mod host_names;
 pub(crate) mod html;

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use crate::gateway::CallTrace;
 use crate::model::call::Call;
+use crate::model::usage::Saving;
 use crate::model::{AuthKind, Endpoint};
 use crate::web::client_address::{Client, Peer};
 use crate::web::host::{Host, Routes};
@@ -152,8 +153,9 @@ fn finish(
     headers.insert(REQUEST_ID, HeaderValue::from_str(&summary.id).expect("an id is printable"));
     if let Some(relayed) = &relayed {
         let trace = &relayed.trace;
-        let own = elapsed.saturating_sub(trace.effort.time).saturating_sub(trace.waited);
-        headers.insert(SERVER_TIMING, timing(relayed.trace.effort.time, own));
+        let effort = trace.effort();
+        let own = elapsed.saturating_sub(effort.time).saturating_sub(trace.waited);
+        headers.insert(SERVER_TIMING, timing(effort.time, own));
         let meter = host.meters().of(relayed.endpoint, relayed.trace.auth);
         meter.count(response.status(), elapsed, own);
     }
@@ -184,16 +186,16 @@ fn note(
         request_id: summary.id.clone(),
         app: key.key.scopes.app.clone().unwrap_or_default(),
         key_id: key.key.id.clone(),
-        account: trace.account,
+        account: trace.account(),
         endpoint: *endpoint,
         auth: trace.auth,
         posts: trace.posts,
         metrics: trace.metrics.clone(),
         status: Some(status.as_u16()),
         code: problem.map(|problem| problem.code().to_owned()),
-        attempts: trace.effort.attempts,
+        attempts: trace.effort().attempts,
         time: elapsed,
-        upstream_time: trace.effort.time,
+        upstream_time: trace.effort().time,
         bytes: response.body().size_hint().exact().unwrap_or_default(),
     });
 }
@@ -251,21 +253,23 @@ fn log(
     let key_id = problem.and_then(Problem::key_id);
     if let Some(Relayed { endpoint, trace }) = relayed {
         let key = trace.key.as_ref().map(|known| &*known.key.name);
+        let effort = trace.effort();
         info!(
             request_id,
             endpoint = endpoint.name(),
             key,
             key_id,
             peer = key.is_none().then(|| summary.client.to_string()),
-            account = trace.account.map(|id| id.to_string()),
+            account = trace.account().map(|id| id.to_string()),
             auth = trace.auth.map(AuthKind::name),
             status,
             code,
-            upstream_status = trace.effort.status,
-            attempts = trace.effort.attempts,
+            upstream_status = effort.status,
+            attempts = effort.attempts,
             us,
-            upstream_us = micros(trace.effort.time),
+            upstream_us = micros(effort.time),
             quota_us = (!trace.waited.is_zero()).then(|| micros(trace.waited)),
+            saved = trace.saved.map(Saving::name),
             bytes_in,
             bytes_out,
             "call"

@@ -9,8 +9,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::gateway::{self, FinishedCall, LookUp, PlannedCall, Signer, UpstreamEffort};
 use crate::model::AuthKind;
+use crate::model::usage::Saving;
 use crate::wire::schema::{
-    Called, Credentials, EngagementType, MissingReason, PostId, Time, UserId, described,
+    Called, Credentials, EngagementType, MissingReason, PostId, SavedBy, Time, UserId, described,
 };
 use crate::wire::time::rfc3339;
 
@@ -62,8 +63,14 @@ pub struct Call {
 pub struct Went {
     /// The status of X's last response.
     pub status: Option<u16>,
+    /// Requests sent to X; 0 if none was needed.
     pub attempts: u32,
     pub ms: u64,
+    /// Why no request was needed, if none was.
+    #[schema(value_type = Option<SavedBy>)]
+    pub saved: Option<&'static str>,
+    /// For how many seconds the oldest of the numbers were kept, if they were.
+    pub age: Option<u64>,
 }
 
 /// What a planned call asks for.
@@ -176,7 +183,9 @@ impl Call {
     }
 
     fn made(made: &FinishedCall) -> Call {
-        Call { went: Some(Went::of(made.effort)), ..Call::of(&made.call) }
+        let (saved, age) = (made.saved.map(Saving::name), made.age.map(|age| age.as_secs()));
+        let went = Went { saved, age, ..Went::of(made.effort) };
+        Call { went: Some(went), ..Call::of(&made.call) }
     }
 
     fn planned_lookup(posts: &[u64]) -> Call {
@@ -197,7 +206,7 @@ impl Call {
 impl Went {
     fn of(effort: UpstreamEffort) -> Went {
         let ms = u64::try_from(effort.time.as_millis()).unwrap_or(u64::MAX);
-        Went { status: effort.status, attempts: effort.attempts, ms }
+        Went { status: effort.status, attempts: effort.attempts, ms, saved: None, age: None }
     }
 }
 

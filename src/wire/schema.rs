@@ -57,6 +57,10 @@ described! {
         &missing_reasons(),
         Reason::ALL.map(Reason::name),
     );
+    SavedBy: one_of(
+        "How a call was saved. `in_flight`: an equal one was under way. `kept`: the numbers were kept from earlier ones.",
+        model::usage::Saving::ALL.map(model::usage::Saving::name),
+    );
     EventType: one_of("What happened to an account, or to many by an import.", Event::ALL.map(Event::name));
     DeliveryState: one_of(
         "The state of a delivery.",

@@ -82,6 +82,8 @@ pub struct UsageLine {
     pub posts: u64,
     /// The size of the answers' bodies, as received.
     pub bytes: u64,
+    /// Calls that were not made, since an equal one was in flight or its answer was kept.
+    pub saved: u64,
 }
 
 /// How many accounts an app used in a month.
@@ -205,12 +207,14 @@ pub fn csv(usage: &Usage, by: Grain) -> Vec<u8> {
         ("calls", true),
         ("posts", true),
         ("bytes", true),
+        ("saved", true),
     ];
     let mut table = csv::Writer::from_writer(Vec::new());
     let names = columns.iter().filter(|(_, is_wanted)| *is_wanted).map(|(name, _)| name);
     table.write_record(names).expect(NEVER_FAILS);
     for line in &usage.sums {
-        let numbers = [line.calls, line.posts, line.bytes].map(|number| number.to_string());
+        let numbers =
+            [line.calls, line.posts, line.bytes, line.saved].map(|number| number.to_string());
         let account = line.account.as_ref().and_then(|id| id.as_deref());
         let texts =
             [line.at.as_deref(), line.app.as_deref(), line.key.as_deref(), account, line.endpoint];
@@ -238,6 +242,7 @@ impl From<UsageRow> for UsageLine {
             calls: row.sums.calls,
             posts: row.sums.posts,
             bytes: row.sums.bytes,
+            saved: row.sums.saved,
         }
     }
 }

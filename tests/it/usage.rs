@@ -119,11 +119,11 @@ async fn second_attempts_and_silence_are_counted(database: Database) {
     let arrived = gateway.arrived(TOTALS).await.len();
     assert_eq!(
         told["sums"][0],
-        json!({ "outcome": "2xx", "calls": 2, "posts": 1, "bytes": told["sums"][0]["bytes"] })
+        json!({ "outcome": "2xx", "calls": 2, "posts": 1, "bytes": told["sums"][0]["bytes"], "saved": 0 })
     );
     assert_eq!(
         told["sums"][1],
-        json!({ "outcome": "none", "calls": arrived - 2, "posts": 1, "bytes": 0 })
+        json!({ "outcome": "none", "calls": arrived - 2, "posts": 1, "bytes": 0, "saved": 0 })
     );
 }
 
@@ -147,7 +147,7 @@ async fn a_caller_who_hangs_up_is_counted_too(database: Database) {
     }
     assert_eq!(
         usage(&gateway, &admin, "?by=outcome").await["sums"][0],
-        json!({ "outcome": "none", "calls": 1, "posts": 1, "bytes": 0 })
+        json!({ "outcome": "none", "calls": 1, "posts": 1, "bytes": 0, "saved": 0 })
     );
 }
 

@@ -151,7 +151,7 @@ class Gateway:
         """Status and text; no status where there is no answer."""
         try:
             client = http.client.HTTPConnection("127.0.0.1", self.ports[1 if admin else 0], timeout=timeout)
-            headers = {"Content-Type": "application/json", "Accept-Encoding": "gzip"} | ({"Authorization": f"Bearer {key}"} if key else {})
+            headers = {"Content-Type": "application/json", "Cache-Control": "no-cache", "Accept-Encoding": "gzip"} | ({"Authorization": f"Bearer {key}"} if key else {})
             if admin:
                 headers["Accept-Encoding"] = "identity"
             client.request(method, path, body, headers)

@@ -162,14 +162,14 @@ def ids(count):
 
 def call(key):
     body = {"tweet_ids": ids(1), "engagement_types": ["favorites"], "groupings": {"g": {"group_by": ["tweet.id"]}}}
-    return TOTALS, {"X-Api-Key": key, "Content-Type": "application/json"}, json.dumps(body).encode(), (200, None)
+    return TOTALS, {"X-Api-Key": key, "Content-Type": "application/json", "Cache-Control": "no-cache"}, json.dumps(body).encode(), (200, None)
 
 
 def refusals(arguments):
     """Requests that are refused before their bodies are read, each with the answer that has to arrive."""
     large, huge = b" " * 60_000, b" " * 1_000_000
     question = json.dumps({"posts": ids(10_000), "metrics": ["favorites"]}).encode()
-    known, typed = {"X-Api-Key": arguments.key}, {"Content-Type": "application/json"}
+    known, typed = {"X-Api-Key": arguments.key, "Cache-Control": "no-cache"}, {"Content-Type": "application/json"}
     return [
         (TOTALS, typed, large, (401, "missing_key")),
         (TOTALS, typed, huge, (401, "missing_key")),

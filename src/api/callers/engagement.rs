@@ -1,12 +1,12 @@
 //! `/v1/engagement`: one question of any size, answered with as many upstream calls as it takes, or planned.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use axum::http::header::{AGE, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -24,7 +24,7 @@ use crate::web::observe::RequestId;
 use crate::web::presented_key;
 use crate::web::problem::Problem;
 use crate::web::streaming::Text;
-use crate::web::{body, streaming};
+use crate::web::{body, freshness, streaming};
 use crate::wire::question::{Plan, Report};
 use crate::wire::spreadsheet::SpreadsheetText;
 use crate::wire::table::CsvText;
@@ -73,19 +73,36 @@ pub(crate) async fn answer(
     let accepted = Accepted::required(request.headers())?;
     let form = Form::of(format.as_deref(), request.headers())?;
     let (from, request_id) = (Client::address(&request), RequestId::of(&request));
+    let (freshness, oldest) =
+        (freshness::of(request.headers()), Arc::<OnceLock<Duration>>::default());
     let gateway = host.gateway().patient(deadline);
     let (key, received) = receive(&host, &gateway, request, deadline).await?;
-    let caller = Caller { key, from, request_id };
+    let caller = Caller { key, from, request_id, freshness, oldest: Arc::clone(&oldest) };
+    let answered = in_form(gateway, caller, received, deadline, (form, accepted.gzip)).await;
+    let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+    if let Some(age) = oldest.get() {
+        response.headers_mut().insert(AGE, HeaderValue::from(age.as_secs()));
+    }
+    Ok(response)
+}
+
+async fn in_form(
+    gateway: Gateway,
+    caller: Caller,
+    received: Received,
+    deadline: Deadline,
+    (form, gzipped): (Form, bool),
+) -> Result<Response, Problem> {
     let mut response = if form == Form::Ndjson {
-        ndjson::stream(gateway, caller, received, deadline, accepted.gzip).await?
+        ndjson::stream(gateway, caller, received, deadline, gzipped).await?
     } else {
         let answered = gateway.answer_question(&caller, received, deadline, None).await?;
-        whole(answered, form, accepted.gzip)
+        whole(answered, form, gzipped)
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, form.content_type());
     headers.insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-    if accepted.gzip {
+    if gzipped {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     Ok(response)

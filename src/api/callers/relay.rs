@@ -10,8 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 
 use crate::gateway::{
-    Answer, CallTrace, Class, Deadline, Error, Held, PREPAID, Patience, Portion, RelayRequest,
-    Unpacked,
+    Answer, CallTrace, Deadline, Error, Held, PREPAID, Patience, Portion, RelayRequest, Unpacked,
 };
 use crate::model::Endpoint;
 use crate::model::key::Kind;
@@ -21,7 +20,8 @@ use crate::web::negotiation::Accepted;
 use crate::web::observe::Relayed;
 use crate::web::presented_key::{check_key, require_once};
 use crate::web::problem::Problem;
-use crate::web::{body, streaming};
+use crate::web::{body, freshness, streaming};
+
 const ACCOUNT: HeaderName = HeaderName::from_static("countersign-account");
 const AUTH: HeaderName = HeaderName::from_static("countersign-auth");
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -66,8 +66,8 @@ async fn relay(
     let (_handled, held) = host.gateway().begin_call(&key, expected, deadline).await?;
     let body = body::read(&parts.headers, incoming, limits.body_bytes, limits, deadline).await?;
     let patience = Patience { longest: Some(limits.quota_wait), end: deadline.end };
-    let class = Class::Relayed;
-    let call = RelayRequest { key: &key, from, endpoint, account, auth, body, class, patience };
+    let is_shared = !freshness::of(&parts.headers).is_own;
+    let call = RelayRequest { key: &key, from, endpoint, account, auth, body, patience, is_shared };
     let forwarded = host.gateway().forward(&call, held, trace);
     let answer = tokio::time::timeout_at(deadline.end, forwarded)
         .await

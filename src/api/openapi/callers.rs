@@ -104,6 +104,13 @@ fn relay(
             schema: one_of("", ["app", "user", "app-only", "user-context"]).into(),
             example: if endpoint == Endpoint::Totals { "app" } else { "user" }.into(),
         })
+        .takes(Parameter {
+            name: "Cache-Control",
+            place: ParameterIn::Header,
+            about: "`no-cache` for a call of your own: without it, callers who ask exactly the same at the same time share one.",
+            schema: text("As in RFC 9111.").into(),
+            example: "no-cache".into(),
+        })
         .reads(Content::json(named(request_name(endpoint)), example))
         .answers_with(
             "200",
@@ -132,7 +139,7 @@ fn question() -> Operation {
             "calls": [{
                 "endpoint": "historical", "auth": "user-context", "account": USER_ID, "tweet_count": 1,
                 "start": "2026-01-01T00:00:00Z", "end": "2026-01-29T00:00:00Z",
-                "status": 200, "attempts": 1, "ms": 214,
+                "status": 200, "attempts": 1, "ms": 214, "saved": null, "age": null,
             }],
             "missing": [],
             "notes": [],
@@ -163,6 +170,13 @@ fn question() -> Operation {
             schema: named("Duration").into(),
             example: "20s".into(),
         })
+        .takes(Parameter {
+            name: "Cache-Control",
+            place: ParameterIn::Header,
+            about: "`max-age` allows numbers that were kept for so many seconds, if the gateway keeps any (`cache.fresh`). `no-cache` shares no call with others who ask the same.",
+            schema: text("As in RFC 9111.").into(),
+            example: "max-age=60".into(),
+        })
         .reads(Content::json(named("Question"), question_example()))
         .answers_with(
             "200",
@@ -172,7 +186,7 @@ fn question() -> Operation {
                 Content::text("text/csv", text(rows), &csv),
                 Content::text("application/x-ndjson", text(lines), &ndjson),
             ],
-            &["RequestId", "Complete", "Missing", "Note"],
+            &["RequestId", "Complete", "Missing", "Note", "Age"],
         )
         .refuses(problems::of_bodies())
         .refuses(problems::of_requests())

@@ -27,7 +27,7 @@ use crate::web::problem;
 use crate::web::problem::{Problem, RECONNECT_HEADER};
 
 /// The component of a header, its name on the wire, and its meaning.
-const HEADERS: [(&str, &str, &str); 12] = [
+const HEADERS: [(&str, &str, &str); 13] = [
     (
         "RequestId",
         "X-Request-Id",
@@ -60,6 +60,7 @@ const HEADERS: [(&str, &str, &str); 12] = [
         "Countersign-Note",
         "What of the question was read otherwise than it was written, such as an end in the future. Sent only then, and not with `application/x-ndjson`.",
     ),
+    ("Age", "Age", "Seconds since the oldest kept numbers were asked for, if some were kept."),
     (
         "CountersignError",
         "Countersign-Error",

@@ -16,7 +16,7 @@ use crate::wire::question::{
 use crate::wire::schema;
 use crate::wire::schema::{
     AccountRef, Called, Credentials, DeliveryState, Duration, EngagementType, EventType,
-    MissingReason, Outcome, PostId, PostRef, Role, State, Time, Url, UserId, one_of, text,
+    MissingReason, Outcome, PostId, PostRef, Role, SavedBy, State, Time, Url, UserId, one_of, text,
 };
 use crate::wire::usage::UsageLine;
 
@@ -30,7 +30,7 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
     }
     add!(whole; Report Plan Cost Saved MadeCall Went CallToMake Asks Missing MissingWindow);
     add!(as_is; UsageLine Outcome);
-    add!(as_is; State schema::Endpoint Called EngagementType Credentials Role MissingReason EventType DeliveryState);
+    add!(as_is; State schema::Endpoint Called EngagementType Credentials Role MissingReason SavedBy EventType DeliveryState);
     add!(as_is; UserId PostId PostRef Time Url Duration AccountRef);
     all.insert("Numbers".to_owned(), numbers());
     all.insert("EngagementAnswer".to_owned(), engagement_answer(ObjectBuilder::new()));

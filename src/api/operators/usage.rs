@@ -24,7 +24,7 @@ use crate::wire::usage::{BY, Usage, UsageQuery};
 
 /// An example of a table.
 const TABLE: &str =
-    "at,key,calls,posts,bytes\n2026-03-10T00:00:00Z,4vJ0aBcDeFgH,1204,88410,9120400\n";
+    "at,key,calls,posts,bytes,saved\n2026-03-10T00:00:00Z,4vJ0aBcDeFgH,1204,88410,9120400,311\n";
 
 /// The descriptions of this file's handlers.
 pub(crate) fn operations() -> Vec<Operation> {
@@ -52,6 +52,7 @@ pub(crate) async fn show(
 fn describe_show() -> Operation {
     let line = json!({
         "at": "2026-03-10T00:00:00Z", "key": KEY, "calls": 1204, "posts": 88_410, "bytes": 9_120_400,
+        "saved": 311,
     });
     let answer = json!({
         "from": "2026-03-01T00:00:00Z", "until": "2026-03-11T00:00:00Z", "sums": [line], "truncated": false,

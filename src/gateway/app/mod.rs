@@ -3,6 +3,7 @@
 pub(super) mod account_limit;
 pub(super) mod bearer;
 pub(super) mod faults;
+pub(super) mod flights;
 pub(super) mod pauses;
 pub(super) mod pools;
 pub(super) mod reconnects;
@@ -23,6 +24,7 @@ use crate::gateway::account::known::KnownAccount;
 use crate::gateway::app::account_limit::MonthlyAccounts;
 use crate::gateway::app::bearer::{Bearer, BearerSource, Minting};
 use crate::gateway::app::faults::{Fault, Faults};
+use crate::gateway::app::flights::Flights;
 use crate::gateway::app::pauses::LookupPause;
 use crate::gateway::app::pools::Pools;
 use crate::gateway::app::reconnects::Reconnects;
@@ -49,6 +51,7 @@ pub(in crate::gateway) struct AppState {
     pub(in crate::gateway) question_turns: Arc<Turns>,
     pub(in crate::gateway) lookup_pause: LookupPause,
     pub(in crate::gateway) pools: Pools,
+    pub(in crate::gateway) flights: Arc<Flights>,
     breakers: [Arc<Breaker>; 3],
     pub(in crate::gateway) month: MonthlyAccounts,
 }
@@ -58,6 +61,7 @@ impl AppState {
         AppState {
             month: MonthlyAccounts::new(app.account_limit),
             pools: Pools::new(&app.name, app.quota, clock),
+            flights: Arc::default(),
             breakers: Endpoint::ALL.map(|_| Breaker::new(Arc::clone(clock))),
             name: app.name.clone(),
             settings: ArcSwap::from_pointee(app),

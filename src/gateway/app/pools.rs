@@ -7,6 +7,7 @@ use metrics::{Counter, Histogram};
 
 use crate::admission::quota::Pool;
 use crate::model::quota::{Mode, Quota, Scope};
+use crate::model::usage::Saving;
 use crate::model::{AuthKind, Clock, Endpoint};
 
 /// A pool for each kind of credentials and each endpoint, of which several may be the same.
@@ -17,6 +18,7 @@ pub(in crate::gateway) struct Pools {
     refusals: Counter,
     exceeding: Counter,
     limited: Counter,
+    saved: [Counter; 2],
 }
 
 impl Pools {
@@ -37,7 +39,8 @@ impl Pools {
             waits: metrics::histogram!("countersign_quota_wait_seconds", "app" => app.clone()),
             refusals: metrics::counter!("countersign_quota_refusals_total", "app" => app.clone(), "reason" => "quota"),
             exceeding: metrics::counter!("countersign_quota_refusals_total", "app" => app.clone(), "reason" => "observed"),
-            limited: metrics::counter!("countersign_quota_refusals_total", "app" => app, "reason" => "key_limit"),
+            limited: metrics::counter!("countersign_quota_refusals_total", "app" => app.clone(), "reason" => "key_limit"),
+            saved: Saving::ALL.map(|how| metrics::counter!("countersign_calls_saved_total", "app" => app.clone(), "how" => how.name())),
         }
     }
 
@@ -74,6 +77,15 @@ impl Pools {
     /// Counts a request that its key's own limits refused.
     pub(in crate::gateway) fn count_limited(&self) {
         self.limited.increment(1);
+    }
+
+    /// Counts a call that was not made.
+    pub(in crate::gateway) fn count_saved(&self, how: Saving) {
+        let [in_flight, kept] = &self.saved;
+        match how {
+            Saving::InFlight => in_flight.increment(1),
+            Saving::Kept => kept.increment(1),
+        }
     }
 
     /// Counts a call that was sent beyond an observed quota.

@@ -1,9 +1,12 @@
 //! The outcome of a question, and the calls that it took.
 
+use std::time::Duration;
+
 use crate::admission::Held;
 use crate::gateway::question::lookup::LookUp;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::plan::{Call, Missing};
+use crate::model::usage::Saving;
 use crate::upstream::UpstreamEffort;
 
 /// The outcome of a question.
@@ -21,10 +24,14 @@ pub struct Answered {
     pub notes: Vec<String>,
 }
 
-/// A call that was made.
+/// A call that was made, or saved.
 pub struct FinishedCall {
     pub call: Call,
     /// The status of the upstream's last answer, if there was one.
     pub status: Option<u16>,
     pub effort: UpstreamEffort,
+    /// Why no request was needed, if none was.
+    pub saved: Option<Saving>,
+    /// For how long the oldest of its numbers were kept.
+    pub age: Option<Duration>,
 }

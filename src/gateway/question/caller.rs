@@ -1,14 +1,19 @@
 //! The caller of a question.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::gateway::key::KnownKey;
+use crate::model::Freshness;
 
-/// The caller's key and address, and the id of the request.
+/// The caller's key and address, the id of the request, and what of it may be answered by what is known already.
 #[derive(Clone)]
 pub struct Caller {
     pub key: Arc<KnownKey>,
     pub from: IpAddr,
     pub request_id: Arc<str>,
+    pub freshness: Freshness,
+    /// For how long the oldest of the numbers that were kept was kept, once that is known.
+    pub oldest: Arc<OnceLock<Duration>>,
 }

@@ -8,6 +8,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde::{Deserialize, de};
 
 use crate::gateway::question::number_key::TypeNames;
+use crate::gateway::question::part::Cell;
+pub use crate::gateway::question::part::Part;
 use crate::gateway::question::remarks::{ARE_UNAVAILABLE, LISTS, Moment, Remarks};
 use crate::gateway::question::tree::{Form, Nested, Read, Walk, Zeros};
 use crate::gateway::question::{Grouping, Span};
@@ -36,7 +38,7 @@ pub struct Contribution {
     posts: Option<HashSet<u64>>,
     /// The posts in its lists: unavailable, or too old for some engagement type.
     pub listed: HashSet<u64>,
-    unavailable: HashSet<u64>,
+    pub unavailable: HashSet<u64>,
     pub has_numbers: bool,
     /// An error that its lists do not explain.
     pub unexplained_error: Option<String>,
@@ -82,6 +84,23 @@ impl Merge {
     /// Reads an answer that [`Merge::absorb`] may add later. Until then its numbers count as this answer's.
     pub fn read(&mut self, answer: &[u8]) -> Result<(Part, Contribution), Malformed> {
         let part = self.parse(answer)?;
+        let contribution = self.set_aside(&part)?;
+        Ok((part, contribution))
+    }
+
+    /// The numbers of kept answers, as one that [`Merge::absorb`] may add later.
+    pub(super) fn gather(
+        &mut self,
+        cells: &[(u64, Cell)],
+        times: (Option<Moment>, Option<Moment>),
+        unavailable: (Vec<u64>, bool),
+    ) -> Result<(Part, Contribution), Malformed> {
+        let part = Part::of(&self.groupings, &self.forms, cells, times).without(unavailable);
+        let contribution = self.set_aside(&part)?;
+        Ok((part, contribution))
+    }
+
+    fn set_aside(&mut self, part: &Part) -> Result<Contribution, Malformed> {
         let more = part.bytes();
         // Sums take no more room than what they are added to, so this may overestimate, and is then recounted.
         if self.at_most.saturating_add(more) > self.most {
@@ -92,9 +111,8 @@ impl Merge {
         }
         self.at_most += more;
         self.aside += more;
-        let contribution = self.contribution(&part);
         self.forms.clone_from(&part.forms);
-        Ok((part, contribution))
+        Ok(self.contribution(part))
     }
 
     /// Adds what [`Merge::read`] has read.
@@ -213,29 +231,6 @@ impl Contribution {
     pub fn proves(&self, post: u64) -> bool {
         let is_sound = self.unexplained_error.is_none() || self.posts.is_some();
         is_sound && self.answers_for(post) && !self.unavailable.contains(&post)
-    }
-}
-
-/// The contents of one answer.
-#[derive(Debug)]
-pub struct Part {
-    forms: Vec<Form>,
-    nested: Vec<Option<Nested>>,
-    start: Option<Moment>,
-    end: Option<Moment>,
-    lists: [Vec<u64>; LISTS.len()],
-    errors: Vec<String>,
-}
-
-impl Part {
-    /// The hours that it counts, if it says so.
-    pub fn hours(&self) -> Option<Span> {
-        let (start, end) = (self.start.as_ref()?.at, self.end.as_ref()?.at);
-        Some(Span { start, end }.widened())
-    }
-
-    fn bytes(&self) -> usize {
-        self.nested.iter().flatten().map(Nested::bytes).sum()
     }
 }
 

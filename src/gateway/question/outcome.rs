@@ -3,29 +3,31 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
+
 use crate::gateway::Error;
 use crate::gateway::question::answered::FinishedCall;
+use crate::gateway::question::kept::{Begun, Unavailable};
 use crate::gateway::question::merge::{Contribution, Malformed, Part};
 use crate::gateway::question::plan::{Call, NOBODYS, Reason, Signer};
 use crate::gateway::question::run::{Done, NOT_THEIRS, Run, Task};
+use crate::model::usage::Saving;
 use crate::upstream::{Answer, Refusal, UpstreamEffort};
 
 impl Run {
-    pub(super) fn absorb(&mut self, (task, outcome, effort, _slot): Done) {
+    pub(super) fn absorb(&mut self, done: Done) {
+        let Done { task, outcome, effort, saved, begun, slot: _slot } = done;
         self.end_probe(&task.call);
         if let Err(Error::QuotaExhausted { retry_after, .. }) = outcome {
             self.retry_after = self.retry_after.max(Some(retry_after));
             // X has refused it once.
             if effort.attempts > 0 {
-                self.record_call(&task.call, effort, 0);
+                self.record_call(&task.call, effort, saved, 0);
             }
             return self.give_up(task.call, Reason::Quota, "X's quota is used up");
         }
-        self.record_call(
-            &task.call,
-            effort,
-            outcome.as_ref().map_or(0, |answer| answer.wire.len()),
-        );
+        let bytes = outcome.as_ref().map_or(0, |answer| answer.wire.len());
+        self.record_call(&task.call, effort, saved, bytes);
         let answer = match outcome {
             Ok(answer) => answer,
             Err(Error::AccountNotActive { state, .. }) => {
@@ -52,7 +54,7 @@ impl Run {
         };
         self.retry_after = self.retry_after.max(answer.retry_after());
         match answer.refusal() {
-            None => self.merge(&task, &answer),
+            None => self.merge(&task, &answer, begun),
             Some(Refusal::Foreign(posts)) => self.without_foreign(&task, &posts),
             Some(Refusal::Unavailable(posts)) => {
                 let (unavailable, left) = split(&task.call, &posts.into_iter().collect());
@@ -60,6 +62,9 @@ impl Run {
                     let detail = "X reported posts as unavailable that were not requested";
                     return self.give_up(left, Reason::UpstreamError, detail);
                 }
+                let posts = unavailable.posts.clone();
+                let how = Unavailable::Listed;
+                self.note_unavailable(&unavailable, posts, how, begun);
                 let ids: Vec<String> = unavailable.posts.iter().map(ToString::to_string).collect();
                 let list = serde_json::json!({ "unavailable_tweet_ids": ids }).to_string();
                 let added = self.merged.add(list.as_bytes());
@@ -78,10 +83,17 @@ impl Run {
         }
     }
 
-    /// Notes a call that was sent, however it ended.
-    pub(super) fn record_call(&mut self, call: &Call, effort: UpstreamEffort, bytes: usize) {
+    /// Notes a call that was sent or saved, however it ended.
+    pub(super) fn record_call(
+        &mut self,
+        call: &Call,
+        effort: UpstreamEffort,
+        saved: Option<Saving>,
+        bytes: usize,
+    ) {
         self.gateway.record_part(&self.caller, call, &effort, bytes);
-        self.calls.push(FinishedCall { call: call.clone(), status: effort.status, effort });
+        let (call, status) = (call.clone(), effort.status);
+        self.calls.push(FinishedCall { call, status, effort, saved, age: None });
     }
 
     pub(super) fn end_probe(&mut self, call: &Call) {
@@ -92,10 +104,10 @@ impl Run {
         }
     }
 
-    fn merge(&mut self, task: &Task, answer: &Answer) {
+    fn merge(&mut self, task: &Task, answer: &Answer, begun: Option<Begun>) {
         let is_long = answer.length() > self.size.text;
-        let read =
-            if is_long { Err(Malformed::TooLarge) } else { self.merged.read(&answer.whole_text()) };
+        let text = if is_long { Bytes::new() } else { answer.whole_text() };
+        let read = if is_long { Err(Malformed::TooLarge) } else { self.merged.read(&text) };
         let (part, contribution) = match read {
             Ok(read) => read,
             Err(error) => {
@@ -104,6 +116,7 @@ impl Run {
             }
         };
         let with = |posts| Call { posts, ..task.call.clone() };
+        self.note_to_keep(&task.call, (&part, &contribution), text, begun);
         self.add(&task.call, part, &contribution);
         let silent: Vec<u64> = task
             .call
@@ -130,7 +143,7 @@ impl Run {
     }
 
     /// Adds a call's numbers to the answer, with zeros for the time before its posts existed.
-    fn add(&mut self, call: &Call, part: Part, contribution: &Contribution) {
+    pub(super) fn add(&mut self, call: &Call, part: Part, contribution: &Contribution) {
         let with = |is_in: &dyn Fn(u64) -> bool| {
             let posts = call.posts.iter().copied().filter(|post| is_in(*post)).collect();
             Call { posts, ..call.clone() }

@@ -106,6 +106,7 @@ impl Gateway {
             plan = self.plan_for(key, app, &question, &authors).await?;
             size = self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
         }
+        let plan = self.without_kept(caller, app, (&question, &authors), plan).await?;
         let parts = parts.map(|to| (to, Parts::new(most)));
         let run = Run::new(self, app, caller, &question, size, parts);
         let (answered, ()) = tokio::join!(
@@ -158,7 +159,7 @@ impl Gateway {
     }
 
     /// Plans a question; `known` are posts' authors beside those that the caller names.
-    async fn plan_for(
+    pub(super) async fn plan_for(
         &self,
         key: &KnownKey,
         app: &Arc<AppState>,

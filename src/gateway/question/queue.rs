@@ -80,8 +80,12 @@ impl Run {
 
     /// Whether its posts fit beside those that have begun and have not been sent yet.
     fn has_room(&self, task: &Task) -> bool {
+        self.has_room_for(&task.call.posts)
+    }
+
+    pub(super) fn has_room_for(&self, posts: &[u64]) -> bool {
         self.parts.as_ref().is_none_or(|(_, parts)| {
-            let new = parts.new_ones(&task.call.posts);
+            let new = parts.new_ones(posts);
             new == 0 || parts.begun.len() + new <= self.size.open_posts
         })
     }

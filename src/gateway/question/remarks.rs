@@ -30,8 +30,7 @@ pub struct Remarks {
 }
 
 /// A time as an answer gives it. Ends may or may not be on whole hours (reference 1.6).
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone))]
+#[derive(Clone, Debug)]
 pub struct Moment {
     pub at: OffsetDateTime,
     pub text: String,

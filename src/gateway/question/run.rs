@@ -14,9 +14,10 @@ use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use crate::admission::Held;
 use crate::gateway::app::AppState;
-use crate::gateway::call::forward;
+use crate::gateway::call::share::{Gate, Means, Outgoing};
 use crate::gateway::question::answered::{Answered, FinishedCall};
 use crate::gateway::question::caller::Caller;
+use crate::gateway::question::kept::{Begun, KeptCall, New};
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::numbers::Overflow;
 use crate::gateway::question::plan::{Call, Missing, Plan, Reason, Signer};
@@ -25,8 +26,9 @@ use crate::gateway::question::size::Size;
 use crate::gateway::question::streaming::Parts;
 use crate::gateway::question::{Grouping, Question, Window};
 use crate::gateway::{CallTrace, Class, Error, Gateway, Patience};
-use crate::model::{AccountRef, Endpoint, Metric, UserId};
-use crate::upstream::{Answer, Room, UpstreamEffort};
+use crate::model::usage::Saving;
+use crate::model::{AccountRef, Metric, UserId};
+use crate::upstream::{Answer, UpstreamEffort};
 
 pub(super) const NOT_THEIRS: &str = "not by the user to whom they were attributed";
 
@@ -46,8 +48,16 @@ impl Task {
     }
 }
 
-/// A finished call, its answer, its cost, and its slot until the answer is merged.
-pub(super) type Done = (Task, Result<Answer, Error>, UpstreamEffort, Option<OwnedSemaphorePermit>);
+/// A finished call.
+pub(super) struct Done {
+    pub(super) task: Task,
+    pub(super) outcome: Result<Answer, Error>,
+    pub(super) effort: UpstreamEffort,
+    pub(super) saved: Option<Saving>,
+    pub(super) begun: Option<Begun>,
+    /// Held until the answer is merged.
+    pub(super) slot: Option<OwnedSemaphorePermit>,
+}
 
 /// When a call was sent, once it was.
 pub(super) type Sent = Arc<OnceLock<Instant>>;
@@ -65,9 +75,9 @@ struct Terms {
 /// One question being answered.
 pub(super) struct Run {
     pub(super) gateway: Gateway,
-    app: Arc<AppState>,
+    pub(super) app: Arc<AppState>,
     pub(super) caller: Caller,
-    groupings: Arc<Vec<Grouping>>,
+    pub(super) groupings: Arc<Vec<Grouping>>,
     pub(super) size: Size,
     pub(super) merged: Merge,
     pub(super) candidates: Vec<UserId>,
@@ -96,6 +106,11 @@ pub(super) struct Run {
     pub(super) too_old: Vec<u64>,
     /// Sums that do not fit 64 bits.
     pub(super) overflows: Vec<Overflow>,
+    /// What need not be asked for, and is not added yet.
+    pub(super) kept: VecDeque<KeptCall>,
+    /// What is to be kept, and the posts of which nothing is to be kept any more.
+    pub(super) to_keep: Vec<New>,
+    pub(super) to_forget: Vec<u64>,
     /// For a receiver that wants posts before all are complete.
     pub(super) parts: Option<(Sender<Merge>, Parts)>,
 }
@@ -136,6 +151,9 @@ impl Run {
             recent: (question.window == Window::TwentyEightHours).then(Recent::default),
             too_old: Vec::new(),
             overflows: Vec::new(),
+            kept: VecDeque::new(),
+            to_keep: Vec::new(),
+            to_forget: Vec::new(),
             parts,
         }
     }
@@ -145,7 +163,7 @@ impl Run {
     pub(super) async fn answer(
         mut self,
         question: &Question,
-        plan: Plan,
+        (plan, kept): (Plan, Vec<KeptCall>),
         mut held: Held,
         deadline: TokioInstant,
     ) -> Result<Answered, Error> {
@@ -153,12 +171,16 @@ impl Run {
         self.candidates = plan.candidates;
         for missing in plan.missing {
             match missing.reason {
-                Reason::UnsupportedAge => self.too_old = missing.posts,
+                Reason::UnsupportedAge => self.too_old.extend(missing.posts),
                 _ => self.missing.push(missing),
             }
         }
         // X answers for old posts, too, and says that it has no such numbers.
-        self.has_any = plan.calls.is_empty() && self.missing.is_empty();
+        self.has_any = plan.calls.is_empty() && kept.is_empty() && self.missing.is_empty();
+        for kept in kept {
+            self.note_begun(&kept.call.posts);
+            self.kept.push_back(kept);
+        }
         for call in plan.calls {
             let place = |candidate: &UserId| call.signer == Signer::Candidate(*candidate);
             let candidate = self.candidates.iter().position(place).unwrap_or_default();
@@ -189,6 +211,9 @@ impl Run {
         let mut running: JoinSet<Done> = JoinSet::new();
         let mut in_flight: HashMap<tokio::task::Id, (Call, Sent)> = HashMap::new();
         loop {
+            while let Some(kept) = self.next_kept(in_flight.is_empty()) {
+                self.absorb_kept(kept).await;
+            }
             while let Some(task) = self.next_task(&in_flight) {
                 let (call, sent) = (task.call.clone(), Sent::default());
                 let handle = running.spawn(make_call(
@@ -208,7 +233,10 @@ impl Run {
                 return;
             }
             tokio::select! {
-                Some(joined) = running.join_next_with_id() => self.handle_joined(joined, &mut in_flight),
+                Some(joined) = running.join_next_with_id() => {
+                    self.handle_joined(joined, &mut in_flight);
+                    self.keep().await;
+                }
                 () = Self::send_part(&mut self.parts), if self.has_parts() => (),
                 () = &mut deadline => break,
             }
@@ -217,15 +245,20 @@ impl Run {
         while let Some(joined) = running.try_join_next_with_id() {
             self.handle_joined(joined, &mut in_flight);
         }
+        self.keep().await;
         // Dropping the set aborts the calls in flight.
         drop(running);
         let now = self.gateway.0.clock.instant();
         for (call, sent) in in_flight.into_values() {
             if let Some(sent) = sent.get() {
                 let time = now.saturating_duration_since(*sent);
-                self.record_call(&call, UpstreamEffort { attempts: 1, status: None, time }, 0);
+                let effort = UpstreamEffort { attempts: 1, status: None, time };
+                self.record_call(&call, effort, None, 0);
             }
             self.record_missing(call, Reason::Deadline, "no time was left");
+        }
+        for kept in std::mem::take(&mut self.kept) {
+            self.record_missing(kept.call, Reason::Deadline, "no time was left");
         }
         self.plan_as_app(true);
         for task in std::mem::take(&mut self.waiting) {
@@ -307,43 +340,22 @@ async fn make_call(
     task: Task,
     (sent, terms): (Sent, Terms),
 ) -> Done {
-    let body = Bytes::from(task.call.body(&groupings));
-    let endpoint: Endpoint = task.call.endpoint;
-    let Caller { key, from, .. } = &caller;
-    let call = forward::RelayRequest {
+    let Caller { key, from, freshness, .. } = caller;
+    let call = Outgoing {
         key,
-        from: *from,
-        endpoint,
-        account: None,
-        auth: None,
-        body,
+        from,
+        endpoint: task.call.endpoint,
+        account: task.call.signer.account().map(AccountRef::Id),
+        body: Bytes::from(task.call.body(&groupings)),
+        posts: task.call.posts.len(),
         class: Class::Part,
         patience: Patience { longest: None, end: terms.end },
+        is_shared: !freshness.is_own,
     };
-    let mut trace = CallTrace { posts: task.call.posts.len(), ..CallTrace::default() };
-    let (kind, mut is_again) = (task.call.signer.kind(), false);
-    loop {
-        // First the permit under X's quota, for which one call may wait long while others have theirs.
-        match gateway.take_permit(&app, &call, kind, &mut trace.waited).await {
-            Ok(permit) => trace.permit = Some(permit),
-            Err(error) => return (task, Err(error), trace.effort, None),
-        }
-        let slot = Arc::clone(&terms.slots).acquire_owned().await.ok();
-        let turn = app.question_turns.take(&key.turn, 1).await;
-        let _ = sent.set(gateway.0.clock.instant());
-        let room = &mut Room::UpTo(terms.room);
-        let answer = match task.call.signer.account() {
-            None => gateway.call_as_app(&app, &call, room, &mut trace).await,
-            Some(account) => {
-                gateway.call_as_user(&app, &AccountRef::Id(account), &call, room, &mut trace).await
-            }
-        };
-        drop(turn);
-        // Something else uses the quota, too: once more when there is some.
-        if !is_again && answer.as_ref().is_ok_and(|answer| app.waits_after(answer)) {
-            is_again = true;
-            continue;
-        }
-        return (task, answer, trace.effort, slot);
-    }
+    let gate = Gate { room: terms.room, slots: terms.slots, sent };
+    let mut trace = CallTrace::default();
+    let outcome = gateway.share(&app, &call, Means::Gate(&gate), &mut trace).await;
+    let begun = trace.begun_at.map(|at| Begun { at, since: trace.since() });
+    let (effort, CallTrace { saved, slot, .. }) = (trace.effort(), trace);
+    Done { task, outcome, effort, saved, begun, slot }
 }

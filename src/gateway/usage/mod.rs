@@ -16,10 +16,10 @@ use crate::gateway::key::KnownKey;
 use crate::gateway::usage::records::LineKey;
 pub(in crate::gateway) use crate::gateway::usage::records::Usage;
 use crate::gateway::{Error, Gateway};
-use crate::model::usage::{Outcome, Sums, hour_of};
+use crate::model::usage::{Outcome, Saving, Sums, hour_of};
 use crate::model::{AuthKind, Endpoint, UserId};
 use crate::store::UsedAccount;
-use crate::upstream::UpstreamEffort;
+use crate::upstream::Progress;
 
 /// A call in progress; it is counted when it ends, even if nobody waits for it.
 pub(super) struct Counting<'a> {
@@ -30,7 +30,7 @@ pub(super) struct Counting<'a> {
     endpoint: Endpoint,
     auth: AuthKind,
     posts: usize,
-    pub(super) effort: &'a mut UpstreamEffort,
+    progress: &'a Progress,
     attempts_before: u32,
     pub(super) bytes: usize,
 }
@@ -46,7 +46,8 @@ pub(super) struct Counted {
 
 impl Drop for Counting<'_> {
     fn drop(&mut self) {
-        let calls = self.effort.attempts - self.attempts_before;
+        let effort = self.progress.effort();
+        let calls = effort.attempts - self.attempts_before;
         if calls == 0 {
             return;
         }
@@ -57,9 +58,10 @@ impl Drop for Counting<'_> {
             account: self.account,
             endpoint: self.endpoint,
             auth: self.auth,
-            outcome: Outcome::of(self.effort.status),
+            outcome: Outcome::of(effort.status),
         };
-        let sums = Sums { calls: calls.into(), posts: count(self.posts), bytes: count(self.bytes) };
+        let (posts, bytes) = (count(self.posts), count(self.bytes));
+        let sums = Sums { calls: calls.into(), posts, bytes, ..Sums::default() };
         self.usage.record(self.key, line_key, sums);
     }
 }
@@ -72,7 +74,7 @@ impl Gateway {
         app: &AppState,
         key: &'a Arc<KnownKey>,
         call: Counted,
-        effort: &'a mut UpstreamEffort,
+        progress: &'a Progress,
     ) -> Result<Counting<'a>, Error> {
         let Counted { account, endpoint, auth, posts } = call;
         let (usage, begun_at) = (&self.0.usage, self.now());
@@ -82,7 +84,7 @@ impl Gateway {
             let app = app.name.clone();
             usage.note(UsedAccount { month, app, account, at: begun_at });
         }
-        let attempts_before = effort.attempts;
+        let attempts_before = progress.effort().attempts;
         Ok(Counting {
             usage,
             key,
@@ -91,9 +93,31 @@ impl Gateway {
             endpoint,
             auth,
             posts,
-            effort,
+            progress,
             attempts_before,
             bytes: 0,
         })
+    }
+
+    /// Counts a call that was not made, since what it asks was answered otherwise.
+    pub(super) fn count_saved(
+        &self,
+        app: &AppState,
+        key: &Arc<KnownKey>,
+        call: Counted,
+        status: Option<u16>,
+        how: Saving,
+    ) {
+        let Counted { account, endpoint, auth, .. } = call;
+        let line_key = LineKey {
+            key: Arc::as_ptr(key).addr(),
+            hour: hour_of(self.now()),
+            account,
+            endpoint,
+            auth,
+            outcome: Outcome::of(status),
+        };
+        self.0.usage.record(key, line_key, Sums { saved: 1, ..Sums::default() });
+        app.pools.count_saved(how);
     }
 }

@@ -205,7 +205,7 @@ mod tests {
                 auth: AuthKind::AppOnly,
                 outcome: Outcome::Success,
             };
-            writing.lines.insert(line, Sums { calls: 1, posts: 1, bytes: 1 });
+            writing.lines.insert(line, Sums { calls: 1, posts: 1, bytes: 1, saved: 0 });
         }
         let mut hours = Vec::new();
         let mut sizes = Vec::new();

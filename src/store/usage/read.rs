@@ -57,16 +57,17 @@ pub struct UsageRow {
 macro_rules! sum_columns {
     () => {
         "cast(sum(calls) as bigint) as calls, cast(sum(posts) as bigint) as posts,
-         cast(sum(bytes) as bigint) as bytes"
+         cast(sum(bytes) as bigint) as bytes, cast(sum(saved) as bigint) as saved"
     };
 }
 
-/// The three sums of a row.
+/// The sums of a row.
 #[derive(FromRow)]
 pub(super) struct SumsRow {
     calls: i64,
     posts: i64,
     bytes: i64,
+    saved: i64,
 }
 
 #[derive(FromRow)]
@@ -87,19 +88,19 @@ struct Row {
 macro_rules! lines {
     ($narrowed:literal) => {
         concat!(
-            "select hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
+            "select hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes, saved
              from usage_hour where hour >= $1 and hour < $2 and ($3 = '' or app = $3)",
             $narrowed,
             " union all
-             select day * 24, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
+             select day * 24, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes, saved
              from usage_day where not $9 and day >= $6 and day < $7 and ($3 = '' or app = $3)",
             $narrowed,
             " union all
-             select month * 24, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
+             select month * 24, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes, saved
              from usage_month where $9 and month >= $6 and month < $7 and ($3 = '' or app = $3)",
             $narrowed,
             " union all
-             select hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes
+             select hour, app, key_id, user_id, endpoint, auth, outcome, calls, posts, bytes, saved
              from usage_hour where hour >= $7 * 24 and hour < $8 and ($3 = '' or app = $3)",
             $narrowed
         )
@@ -196,8 +197,8 @@ fn read(row: Row, by: Grain) -> UsageRow {
 
 impl From<SumsRow> for Sums {
     fn from(row: SumsRow) -> Sums {
-        let [calls, posts, bytes] =
-            [row.calls, row.posts, row.bytes].map(|sum| u64::try_from(sum).unwrap_or_default());
-        Sums { calls, posts, bytes }
+        let sums = [row.calls, row.posts, row.bytes, row.saved];
+        let [calls, posts, bytes, saved] = sums.map(|sum| u64::try_from(sum).unwrap_or_default());
+        Sums { calls, posts, bytes, saved }
     }
 }

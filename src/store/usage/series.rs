@@ -90,7 +90,7 @@ impl Store {
                     "
                   from (select ",
                     aspect!(),
-                    " as value, calls, posts, bytes from ("
+                    " as value, calls, posts, bytes, saved from ("
                 ][") as line) as value_line group by 1 order by 2 desc, 1 limit $11"]
             );
             bound(self.query(sql), filter).bind(aspect.name())
@@ -118,7 +118,7 @@ impl Store {
                 sum_columns!(),
                 " from (select hour, ",
                 aspect!(),
-                " as value, calls, posts, bytes from ("
+                " as value, calls, posts, bytes, saved from ("
             ][") as line) as value_line group by 1, 2, 3 order by 1, 2, 3"]
         );
         let query = bound(self.query(sql), filter)
@@ -167,7 +167,7 @@ impl Store {
             }
             let parts = by_day.remove(&day).unwrap_or_default();
             let others = parts.iter().fold(total, |left, (_, sums)| left.less(*sums));
-            if others.calls > 0 {
+            if others.calls + others.saved > 0 {
                 found.push(UsageOfTime { hour, value: None, sums: others });
             }
             let part = |(value, sums)| UsageOfTime { hour, value: Some(value), sums };
@@ -190,11 +190,11 @@ const MONTH_TOTALS: &str = concat!(
     " from usage_month_by_aspect where aspect = 'app' and month >= $1 and month < $2
      group by month order by month"
 );
-const DAY_PARTS: &str = "select day, value, calls, posts, bytes from usage_day_by_aspect
+const DAY_PARTS: &str = "select day, value, calls, posts, bytes, saved from usage_day_by_aspect
      where aspect = $3 and day >= $1 and day < $2 and value in ($4, $5, $6, $7, $8)
      order by value";
 const MONTH_PARTS: &str =
-    "select month as day, value, calls, posts, bytes from usage_month_by_aspect
+    "select month as day, value, calls, posts, bytes, saved from usage_month_by_aspect
      where aspect = $3 and value in ($4, $5, $6, $7, $8) and month >= $1 and month < $2
      order by value";
 

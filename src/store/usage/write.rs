@@ -79,11 +79,12 @@ pub(in crate::store) async fn add_used(work: &mut Work, used: &[UsedAccount]) ->
 
 async fn add(work: &mut Work, table: &str, key: &str, rows: Rows) -> Result<(), Error> {
     let Some((parts, _)) = rows.first_key_value() else { return Ok(()) };
-    let values = tuples(1, parts.len() + 3, rows.len());
+    let values = tuples(1, parts.len() + 4, rows.len());
     let sql = format!(
-        "insert into {table} ({key}, calls, posts, bytes) values {values}
+        "insert into {table} ({key}, calls, posts, bytes, saved) values {values}
          on conflict ({key}) do update set calls = {table}.calls + excluded.calls,
-             posts = {table}.posts + excluded.posts, bytes = {table}.bytes + excluded.bytes"
+             posts = {table}.posts + excluded.posts, bytes = {table}.bytes + excluded.bytes,
+             saved = {table}.saved + excluded.saved"
     );
     let mut query = work.query_of_many(sql);
     for (parts, sums) in rows {
@@ -93,7 +94,7 @@ async fn add(work: &mut Work, table: &str, key: &str, rows: Rows) -> Result<(), 
                 Part::Name(name) => query.bind(name),
             };
         }
-        for sum in [sums.calls, sums.posts, sums.bytes] {
+        for sum in [sums.calls, sums.posts, sums.bytes, sums.saved] {
             query = query.bind(whole(sum));
         }
     }

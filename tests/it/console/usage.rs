@@ -204,7 +204,7 @@ async fn usage_can_be_taken_away_as_a_table(database: Database) {
     );
     let text = answer.text();
     assert!(
-        text.starts_with("at,outcome,calls,posts,bytes\n2026-03-10T21:00:00Z,2xx,2,6,"),
+        text.starts_with("at,outcome,calls,posts,bytes,saved\n2026-03-10T21:00:00Z,2xx,2,6,"),
         "{text}"
     );
     assert_eq!(text.lines().count(), 2, "{text}");
@@ -214,7 +214,7 @@ async fn usage_can_be_taken_away_as_a_table(database: Database) {
     let table = ask("?by=key,account,auth,app,endpoint").header("accept", "text/csv").send().await;
     assert_eq!((table.header("content-type"), table.header("vary")), ("text/csv", "accept"));
     let text = table.text();
-    assert!(text.starts_with("app,key,account,endpoint,auth,calls,posts,bytes\n"), "{text}");
+    assert!(text.starts_with("app,key,account,endpoint,auth,calls,posts,bytes,saved\n"), "{text}");
     assert!(
         text.contains(&format!(
             "demo,{},{},totals,user-context,2,6,",

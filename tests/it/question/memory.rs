@@ -32,6 +32,8 @@ fn question(gateway: &TestGateway, body: &Value) -> Ask {
     gateway
         .ask("POST", "/v1/engagement")
         .header("content-type", "application/json")
+        // Equal questions would share their calls.
+        .header("cache-control", "no-cache")
         .body(body.to_string())
 }
 

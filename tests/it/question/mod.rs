@@ -5,6 +5,7 @@ mod examples;
 mod fewest;
 mod forms;
 mod hours;
+mod kept;
 mod learning;
 mod least;
 mod lookups;

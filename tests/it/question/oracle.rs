@@ -42,7 +42,7 @@ fn everybodys_posts(gateway: &TestGateway) -> Vec<(String, String)> {
 }
 
 /// A question, the endpoint that answers it, and its period if it has one.
-fn random(gateway: &TestGateway, dice: &mut Dice) -> (Value, &'static str) {
+pub fn random_question(gateway: &TestGateway, dice: &mut Dice) -> (Value, &'static str) {
     let everybody = everybodys_posts(gateway);
     let endpoint = *dice.pick(&Endpoint::ALL);
     let is_long = endpoint == Endpoint::Historical && dice.below(8) == 0;
@@ -156,7 +156,7 @@ pub fn sorted(member: &Value) -> Value {
 }
 
 /// The first place where two values differ.
-fn difference(one: &Value, other: &Value, at: &str) -> Option<String> {
+pub fn difference(one: &Value, other: &Value, at: &str) -> Option<String> {
     let (Some(ones), Some(others)) = (one.as_object(), other.as_object()) else {
         return (one != other)
             .then(|| format!("{at}: {:.200} and {:.200}", one.to_string(), other.to_string()));
@@ -280,7 +280,7 @@ async fn are_answered_as_one_call_without_limits_would_be(seeds: Range<u64>) {
     for seed in seeds {
         let dice = &mut Dice(seed);
         let gateway = *dice.pick(&[&plain, &looking_up]);
-        let (question, endpoint) = random(gateway, dice);
+        let (question, endpoint) = random_question(gateway, dice);
         let mut known = question.clone();
         known["owners"] = everybodys_posts(gateway)
             .into_iter()

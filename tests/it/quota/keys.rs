@@ -60,6 +60,7 @@ async fn a_key_makes_as_many_requests_at_once_as_it_may() {
         .map(|_| {
             let ask = gateway.call(TOTALS, &public(&gateway));
             let ask = ask.header("authorization", &format!("Bearer {key}"));
+            let ask = ask.header("cache-control", "no-cache");
             tokio::spawn(async move { ask.send().await })
         })
         .collect();

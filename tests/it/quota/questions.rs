@@ -104,6 +104,28 @@ async fn thirty_two_calls_under_a_quota_of_ten_are_answered_in_four_windows() {
 }
 
 #[tokio::test]
+async fn parts_that_x_refuses_wait_without_keeping_each_other_from_being_read() {
+    let database = fresh(Kind::Sqlite).await;
+    let gateway = limited(&database, 100, |config| config.limits.question_calls = 2).await;
+    call(&gateway, 1).await;
+    let reset = (gateway.sandbox.clock.now_s() + 2).to_string();
+    let spent = json!({ "x-per-minute-remaining": "0", "x-per-minute-limit": "100", "x-per-minute-reset": reset });
+    let fault = json!({ "kind": "status", "status": 429, "headers": spent, "path": "/insights/", "times": 2 });
+    gateway.order(json!([{ "kind": "hold", "path": "/insights/", "times": 2 }, fault])).await;
+    let ids: Vec<String> =
+        (1..=2 * 250).map(|number: u64| (1_560_000_000_000_000_000 + number).to_string()).collect();
+    let ask = question(&gateway, &ids, &["favorites"]);
+    let asked = tokio::spawn(async move { ask.send().await });
+    let strikes = async { while gateway.fired().await != [2, 2] {} };
+    tokio::time::timeout(PATIENCE, strikes).await.expect("both parts are refused");
+    gateway.order(json!([])).await;
+    until_waiting(&gateway, 2).await;
+    gateway.sandbox.clock.forward(time::Duration::seconds(3));
+    asked.await.unwrap();
+    assert_eq!(arrived(&gateway).await, 5);
+}
+
+#[tokio::test]
 async fn an_observed_quota_changes_nothing_for_questions() {
     let database = fresh(Kind::Sqlite).await;
     let gateway = limited(&database, 2, |config| {

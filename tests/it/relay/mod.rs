@@ -11,6 +11,7 @@ mod json;
 mod keys;
 mod old_clients;
 mod scopes;
+mod shared;
 mod smuggling;
 
 use serde_json::Value;

@@ -5,6 +5,7 @@ mod form;
 mod view;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -14,7 +15,7 @@ use axum::response::Response;
 
 use crate::api::callers::engagement::{self, Form, SPREADSHEET};
 use crate::gateway::{Answered, Caller, Deadline, Missing, PlannedCall, Reason, Received, Session};
-use crate::model::GroupBy;
+use crate::model::{Freshness, GroupBy};
 use crate::pages::console;
 use crate::pages::console::address::callers_url;
 use crate::pages::console::explore::charts::charts;
@@ -65,7 +66,8 @@ pub(crate) async fn run(
     form.tweets = question.shown_again(form.tweets);
     let gateway = host.gateway();
     let key = gateway.as_caller(&session, Some(&*form.app).filter(|app| !app.is_empty()))?;
-    let caller = Caller { key, from, request_id };
+    let (freshness, oldest) = (Freshness::default(), Arc::default());
+    let caller = Caller { key, from, request_id, freshness, oldest };
     let wants = fields.iter().find(|field| field.0 == "wants").map_or("", |field| &field.1);
 
     let (chrome, curl) =

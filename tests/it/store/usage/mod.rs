@@ -24,7 +24,7 @@ fn line(hours_later: i64, app: &str, account: Option<UserId>) -> Line {
 }
 
 fn batch(writer: &str, number: i64, lines: Vec<Line>) -> UsageBatch {
-    let sums = Sums { calls: 2, posts: 30, bytes: 1 << 40 };
+    let sums = Sums { calls: 2, posts: 30, bytes: 1 << 40, saved: 5 };
     UsageBatch {
         writer_id: writer.to_owned(),
         number,
