@@ -170,10 +170,17 @@ impl State {
         }
     }
 
-    /// Whether more than half of enough attempts failed, and not those of one key among several.
+    /// Whether more than half of the latest attempts failed, and not those of one key among several.
     fn is_tripped(&self) -> bool {
-        let made: u32 = self.seconds.iter().map(|second| second.made).sum();
-        let failed: u32 = self.seconds.iter().map(|second| second.failed).sum();
+        // The latest alone: what went well before says nothing of a sudden end.
+        let (mut made, mut failed) = (0_u32, 0_u32);
+        for second in self.seconds.iter().rev() {
+            if made >= LEAST {
+                break;
+            }
+            made = made.saturating_add(second.made);
+            failed = failed.saturating_add(second.failed);
+        }
         let (mut callers, mut failing) = (Vec::new(), Vec::new());
         for second in &self.seconds {
             second.callers.iter().for_each(|key| note(&mut callers, key));

@@ -74,6 +74,18 @@ async fn a_dead_upstream_gets_a_probe_a_second_until_it_answers() {
 }
 
 #[tokio::test]
+async fn many_calls_that_went_well_do_not_hide_a_sudden_end() {
+    let database = fresh(Kind::Sqlite).await;
+    let gateway = TestGateway::start(&database).await;
+    codes(&gateway, &gateway.key, TOTALS, 60).await;
+    gateway.sandbox.clock.forward(time::Duration::seconds(1));
+    fail_with(&gateway, "status", "/insights/").await;
+    codes(&gateway, &gateway.key, TOTALS, 40).await;
+    let failed = arrived(&gateway).await - 60;
+    assert!((20..=24).contains(&failed), "{failed}");
+}
+
+#[tokio::test]
 async fn an_endpoint_that_fails_does_not_shut_the_others() {
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start(&database).await;
