@@ -3,7 +3,7 @@
 //! A call belongs to nobody. Whoever gets the first permit for it sends it, and it goes on as long as anybody waits.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -20,7 +20,7 @@ use crate::model::{AccountRef, Endpoint, UserId};
 use crate::upstream::Answer;
 
 /// What a call asks, and with whose credentials.
-#[derive(Eq, Hash, PartialEq)]
+#[derive(Eq, PartialEq)]
 pub(in crate::gateway) struct Identity {
     pub(in crate::gateway) endpoint: Endpoint,
     /// `None` for the app's credentials.
@@ -30,6 +30,14 @@ pub(in crate::gateway) struct Identity {
     pub(in crate::gateway) body: Bytes,
     /// Whether it is a part of a question.
     pub(in crate::gateway) is_part: bool,
+}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Identity { endpoint, account, changes, body, is_part } = self;
+        // A quick sum will do: what has the same by chance, or on purpose, is only not shared.
+        (endpoint, account, changes, crc32fast::hash(body), is_part).hash(state);
+    }
 }
 
 /// How a call ended.
@@ -46,7 +54,9 @@ pub(in crate::gateway) struct Landed {
     pub(in crate::gateway) waited: Duration,
 }
 
-type Flying = Shared<Pin<Box<dyn Future<Output = Arc<Landed>> + Send>>>;
+/// A call on its way. Boxed once: it is large.
+pub(in crate::gateway) type Sending = Pin<Box<dyn Future<Output = Arc<Landed>> + Send>>;
+type Flying = Shared<Sending>;
 
 /// An app's calls in flight.
 #[derive(Default)]
@@ -73,7 +83,11 @@ pub(in crate::gateway) struct Seat {
 }
 
 /// Ends a flight's listing when it is dropped: whoever comes later does not get an older answer.
-struct Listing {
+pub(in crate::gateway) struct Listing(
+    #[expect(dead_code, reason = "it is there to be dropped")] Option<Listed>,
+);
+
+struct Listed {
     flights: Arc<Flights>,
     flight: Weak<Flight>,
     hash: u64,
@@ -88,10 +102,10 @@ impl Flights {
     ) -> Seat {
         self.seats.fetch_add(1, Ordering::Relaxed);
         let seat = |flight, hash| Seat { flights: Arc::clone(self), flight, hash };
-        let hash = self.hashing.hash_one(&identity);
         if !is_shared {
             return seat(Flight::new(identity), None);
         }
+        let hash = self.hashing.hash_one(&identity);
         let mut listed = self.lock();
         let Some(flight) = listed.get(&hash).and_then(Weak::upgrade) else {
             let flight = Flight::new(identity);
@@ -134,27 +148,18 @@ impl Seat {
         self.flight.flying.wait().await;
     }
 
-    /// Sends the call, unless somebody else has done so; returns whether it did.
-    pub(in crate::gateway) fn depart<F>(&self, call: impl FnOnce() -> F) -> bool
-    where
-        F: Future<Output = Landed> + Send + 'static,
-    {
+    /// Sends the call, unless somebody else has done so; returns whether it did. The call has to drop its listing when
+    /// it ends.
+    pub(in crate::gateway) fn depart(&self, call: impl FnOnce(Listing) -> Sending) -> bool {
         if self.flight.has_departed.swap(true, Ordering::AcqRel) {
             return false;
         }
-        let listing = self.hash.map(|hash| Listing {
+        let listing = self.hash.map(|hash| Listed {
             flights: Arc::clone(&self.flights),
             flight: Arc::downgrade(&self.flight),
             hash,
         });
-        let call = call();
-        let flying = async move {
-            let landed = call.await;
-            drop(listing);
-            Arc::new(landed)
-        };
-        let flying: Pin<Box<dyn Future<Output = Arc<Landed>> + Send>> = Box::pin(flying);
-        let _ = self.flight.flying.set(flying.shared());
+        let _ = self.flight.flying.set(call(Listing(listing)).shared());
         true
     }
 
@@ -181,7 +186,7 @@ impl Drop for Seat {
     }
 }
 
-impl Drop for Listing {
+impl Drop for Listed {
     fn drop(&mut self) {
         let mut listed = self.flights.lock();
         let is_own = |listed: &Weak<Flight>| listed.ptr_eq(&self.flight);

@@ -11,7 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::admission::quota::{Class, Exhausted, Patience, Permit, Wanted};
 use crate::admission::{Held, Turn};
 use crate::gateway::app::AppState;
-use crate::gateway::app::flights::{Identity, Landed, Seat};
+use crate::gateway::app::flights::{Identity, Landed, Listing, Seat, Sending};
 use crate::gateway::call::trace::{CallTrace, Course};
 use crate::gateway::key::KnownKey;
 use crate::gateway::usage::Counted;
@@ -204,8 +204,10 @@ impl Gateway {
         };
         let Prepared { space, slot, turn } = prepared;
         let course = Arc::clone(&trace.course);
-        let flight =
-            || fly(self.clone(), Arc::clone(app), call.clone(), (space, turn), (permit, course));
+        let flight = |listing| -> Sending {
+            let (gateway, app, call) = (self.clone(), Arc::clone(app), call.clone());
+            Box::pin(fly(gateway, app, call, (space, turn), (permit, course), listing))
+        };
         if !seat.depart(flight) {
             return Ok(Boarded::Joins);
         }
@@ -341,9 +343,10 @@ async fn fly(
     call: Outgoing,
     (space, _turn): (Space, Option<Turn>),
     (permit, course): (Permit, Arc<Course>),
-) -> Landed {
+    listing: Listing,
+) -> Arc<Landed> {
     let (permit, begun_at) = (Some(permit), gateway.0.clock.instant());
-    let mut trace = CallTrace { course: Arc::clone(&course), permit, ..CallTrace::default() };
+    let mut trace = CallTrace { course, permit, ..CallTrace::default() };
     let answer = match space {
         Space::UpTo(bytes) => gateway.make(&app, &call, &mut Room::UpTo(bytes), &mut trace).await,
         Space::Held(mut held) => {
@@ -355,14 +358,9 @@ async fn fly(
         }
     };
     let (account, status) = (trace.account(), trace.effort().status);
-    Landed {
-        answer,
-        account,
-        since: course.since.get().copied(),
-        status,
-        begun_at,
-        waited: trace.waited,
-    }
+    let (since, waited) = (trace.since(), trace.waited);
+    drop(listing);
+    Arc::new(Landed { answer, account, status, since, begun_at, waited })
 }
 
 /// Has the answer's body hold the memory that it takes until it is dropped.
