@@ -215,7 +215,7 @@ impl Kept {
         allowed: &Allowed,
         found: &mut Found,
     ) {
-        // Hours without days are not kept: X gives them in either of two forms.
+        // Hours without days cannot be put together: X gives them in either of two forms.
         let grains: Option<Vec<Grain>> = groupings.iter().map(Grouping::grain).collect();
         let Some(grain) = grains.and_then(|grains| grains.into_iter().max()) else { return };
         let (mut of_calls, mut lacking) = (Vec::new(), HashSet::new());
