@@ -79,8 +79,9 @@ impl Gateway {
         Ok(renewed)
     }
 
-    /// Tests an app's credentials; returns the fault that X finds with them, and what it says about quotas. A mint returns the same token as before;
-    /// other kinds are tested with a call that X refuses for its body once it knows who calls (reference 4.4).
+    /// Tests an app's credentials; returns the fault that X finds with them, and what it says about quotas. A mint
+    /// returns the same token as before; other kinds are tested with a call that X refuses for its body once it knows
+    /// who calls (reference 4.4).
     pub async fn verify_app(&self, app: &str) -> Result<(Option<Fault>, Report), Error> {
         let app = self.get_app(app)?;
         let settings = app.settings();

@@ -38,7 +38,7 @@ impl Gateway {
         let Some(kept) = kept else { return Ok((plan, Vec::new())) };
         let (asked, now) = ((&*plan.calls, &*question.groupings), self.0.clock.instant());
         let mut found = kept.find(app, asked, caller.freshness, now).await;
-        let calls = std::mem::take(&mut found.calls);
+        let mut calls = std::mem::take(&mut found.calls);
         if calls.is_empty() {
             return Ok((plan, calls));
         }
@@ -48,11 +48,8 @@ impl Gateway {
         } else {
             self.plan_rest(caller, app, (question, authors), (plan, &found)).await?
         };
-        for KeptCall { call, .. } in calls.iter().take(before.saturating_sub(plan.calls.len())) {
-            let (endpoint, auth) = (call.endpoint, call.signer.kind());
-            let counted = Counted { account: call.signer.account(), endpoint, auth, posts: 0 };
-            self.count_saved(app, &caller.key, counted, Some(SUCCESS), Saving::Kept);
-        }
+        let saved = before.saturating_sub(plan.calls.len());
+        calls.iter_mut().take(saved).for_each(|call| call.saves_call = true);
         let _ = caller.oldest.set(calls.iter().map(|call| call.age).max().unwrap_or_default());
         Ok((plan, calls))
     }
@@ -113,12 +110,18 @@ impl Run {
             Some(all) => all.holds(&self.app, &kept).await,
             None => false,
         };
-        let KeptCall { call, contents, age } = kept;
+        let KeptCall { call, contents, age, saves_call } = kept;
         let read = if holds { self.read_kept(&call, &contents).ok() } else { None };
         let Some((part, contribution)) = read else { return self.retry_kept(call) };
         // X, too, would refuse a question about nothing but unavailable posts.
         self.has_any |= contribution.has_numbers;
         self.add(&call, part, &contribution);
+        if saves_call {
+            let (endpoint, auth) = (call.endpoint, call.signer.kind());
+            let counted = Counted { account: call.signer.account(), endpoint, auth, posts: 0 };
+            let (key, status) = (&self.caller.key, Some(SUCCESS));
+            self.gateway.count_saved(&self.app, key, counted, status, Saving::Kept);
+        }
         let (effort, saved) = (UpstreamEffort::default(), Some(Saving::Kept));
         let posts = call.posts.clone();
         self.calls.push(FinishedCall { call, status: None, effort, saved, age: Some(age) });

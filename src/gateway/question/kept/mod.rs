@@ -49,6 +49,8 @@ pub(super) struct KeptCall {
     pub(super) contents: Contents,
     /// How long ago the oldest of its numbers were asked for.
     pub(super) age: Duration,
+    /// Whether X is asked once less for it: what is left of several calls may fit into one.
+    pub(super) saves_call: bool,
 }
 
 /// The numbers of a call.
@@ -246,7 +248,7 @@ impl Kept {
                 let ids = posts.iter().map(|(post, _)| *post).collect();
                 let call = Call { posts: ids, ..call.clone() };
                 let contents = Contents::Posts(posts, grain);
-                found.calls.push(KeptCall { call, contents, age });
+                found.calls.push(KeptCall { call, contents, age, saves_call: false });
             }
         }
     }
@@ -271,7 +273,8 @@ impl Kept {
         let entry = self.entries.get(&*in_app(app, b'a', &name_of(call, groupings))).await?;
         let Entry::Answer { origin, text } = &*entry else { return None };
         let contents = Contents::Answer { origin: Arc::clone(origin), text: text.clone() };
-        let kept = KeptCall { call: call.clone(), contents, age: allowed.age(origin) };
+        let (call, age) = (call.clone(), allowed.age(origin));
+        let kept = KeptCall { call, contents, age, saves_call: false };
         (allowed.allows(origin) && self.holds(app, &kept).await).then_some(kept)
     }
 
