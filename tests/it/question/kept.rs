@@ -24,13 +24,30 @@ fn keeping(config: &mut Config) {
 
 async fn start(database: &Database) -> TestGateway {
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
-    TestGateway::build(sandbox, &database.settings(), keeping).await
+    build(sandbox, database, keeping).await
+}
+
+/// A gateway that has read of its new accounts: nothing is kept of an answer if an account changes under way.
+async fn build(
+    sandbox: TestSandbox,
+    database: &Database,
+    change: impl FnOnce(&mut Config),
+) -> TestGateway {
+    let gateway = TestGateway::build(sandbox, &database.settings(), change).await;
+    gateway.inner.catch_up_once().await.unwrap();
+    gateway
 }
 
 async fn ask_allowing(gateway: &TestGateway, allowed: &str, question: &Value) -> Answer {
     let ask = gateway.ask("POST", PATH).header("content-type", "application/json");
     let ask = ask.header("cache-control", allowed).body(question.to_string());
     ask.send().await
+}
+
+/// Lets so much time pass, during which the gateway hears of all changes.
+async fn pass(gateway: &TestGateway, time: time::Duration) {
+    gateway.sandbox.clock.forward(time);
+    gateway.inner.catch_up_once().await.unwrap();
 }
 
 /// The answer for a caller who allows numbers of a minute.
@@ -222,7 +239,7 @@ async fn sums_of_what_is_kept_answer_other_questions() {
     let database = fresh(Kind::Sqlite).await;
     let gateway = start(&database).await;
     let plain = fresh(Kind::Sqlite).await;
-    let plain = TestGateway::build(gateway.sandbox.again(), &plain.settings(), |_| ()).await;
+    let plain = build(gateway.sandbox.again(), &plain, |_| ()).await;
     let ids = gateway.sandbox.old_ids("alice", 3);
     let of = |from, until, levels| {
         let window = in_february(from, until, levels);
@@ -301,7 +318,7 @@ async fn a_post_that_x_calls_unavailable_loses_what_was_kept() {
 async fn a_range_that_is_over_may_be_kept_for_longer() {
     let database = fresh(Kind::Sqlite).await;
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
-    let gateway = TestGateway::build(sandbox, &database.settings(), |config| {
+    let gateway = build(sandbox, &database, |config| {
         keeping(config);
         config.cache.closed_after = Duration::from_hours(48);
     })
@@ -318,7 +335,7 @@ async fn a_range_that_is_over_may_be_kept_for_longer() {
     for wanted in [&closed, &open] {
         ask(&gateway, wanted).await;
     }
-    gateway.sandbox.clock.forward(time::Duration::minutes(20));
+    pass(&gateway, time::Duration::minutes(20)).await;
     for (wanted, allowed, calls) in
         [(&closed, "max-age=1200", 2), (&open, "max-age=1200", 3), (&closed, "max-age=1199", 4)]
     {
@@ -354,15 +371,15 @@ async fn the_last_hours_of_an_answer_are_the_same_for_all_posts() {
     let database = fresh(Kind::Sqlite).await;
     let sandbox = TestSandbox::start_with(Settings { users: 4, ..small() }).await;
     let long = |config: &mut Config| config.cache.fresh = Duration::from_hours(2);
-    let gateway = TestGateway::build(sandbox, &database.settings(), long).await;
+    let gateway = build(sandbox, &database, long).await;
     let plain = fresh(Kind::Sqlite).await;
-    let plain = TestGateway::build(gateway.sandbox.again(), &plain.settings(), |_| ()).await;
+    let plain = build(gateway.sandbox.again(), &plain, |_| ()).await;
     let ids = gateway.sandbox.ids("alice", 4);
     let hours = ["tweet.id", "engagement.type", "engagement.day", "engagement.hour"];
     let recent = json!({ "window": "28hr", "groupings": by(&hours) });
     let of = |ids: &[String]| question(&gateway, ids, &["impressions"], &recent);
     ask(&gateway, &of(&ids[..2])).await;
-    gateway.sandbox.clock.forward(time::Duration::hours(1));
+    pass(&gateway, time::Duration::hours(1)).await;
     ask(&gateway, &of(&ids[2..])).await;
     let allowed = "max-age=7200";
     let mut told = ask_allowing(&gateway, allowed, &of(&ids)).await.json();
@@ -399,7 +416,7 @@ async fn thirty_overlapping_questions_in_a_minute_take_the_calls_of_their_union(
     let database = fresh(Kind::Sqlite).await;
     let sandbox =
         TestSandbox::start_with(Settings { users: 2, posts_per_user: 1000, ..small() }).await;
-    let gateway = TestGateway::build(sandbox, &database.settings(), keeping).await;
+    let gateway = build(sandbox, &database, keeping).await;
     // Some of them are unavailable, which X need not say each time either.
     let users = ["alice", "bob"].map(|name| gateway.sandbox.user(name));
     let ids: Vec<String> =
@@ -417,8 +434,7 @@ async fn thirty_overlapping_questions_in_a_minute_take_the_calls_of_their_union(
 async fn are_answered_as_without_keeping(seeds: std::ops::Range<u64>) {
     let databases = [fresh(Kind::Sqlite).await, fresh(Kind::Sqlite).await];
     let plain = start_gateway(&databases[0]).await;
-    let keeping =
-        TestGateway::build(plain.sandbox.again(), &databases[1].settings(), keeping).await;
+    let keeping = build(plain.sandbox.again(), &databases[1], keeping).await;
     let (mut kept, mut answered) = (0, 0);
     for seed in seeds {
         let (wanted, _) = random_question(&plain, &mut Dice(seed));
