@@ -85,7 +85,7 @@ fn sign(
             signer.delimiter();
         }
         // The base string encodes parameters once more (RFC 5849, 3.4.1.1).
-        signer.parameter(&percent_encode(name), percent_encode(value));
+        signer.parameter(&encode_again(name), encode_again(value));
     }
     push_parameter(&mut header, "oauth_signature", &signer.end().to_string());
     header
@@ -96,6 +96,14 @@ fn push_parameter(header: &mut String, name: &str, encoded: &str) {
     header.push_str("=\"");
     header.push_str(encoded);
     header.push('"');
+}
+
+/// What needed no encoding needs none again.
+fn encode_again<'a>(encoded: &'a Cow<'_, str>) -> Cow<'a, str> {
+    match encoded {
+        Cow::Borrowed(text) => Cow::Borrowed(text),
+        Cow::Owned(text) => percent_encode(text),
+    }
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986, in upper-case hexadecimal (RFC 5849, 3.6).
