@@ -80,7 +80,7 @@ fn sign(
     let mut signer = HMAC_SHA1.sign_with(consumer.secret, token.map(|token| token.secret));
     signer.request_method(request.method);
     signer.uri(percent_encode(request.url));
-    for (index, (name, value)) in parameters.iter().enumerate() {
+    for (index, (name, value)) in parameters.into_iter().enumerate() {
         if index > 0 {
             signer.delimiter();
         }
@@ -99,10 +99,10 @@ fn push_parameter(header: &mut String, name: &str, encoded: &str) {
 }
 
 /// What needed no encoding needs none again.
-fn encode_again<'a>(encoded: &'a Cow<'_, str>) -> Cow<'a, str> {
+fn encode_again(encoded: Cow<'_, str>) -> Cow<'_, str> {
     match encoded {
-        Cow::Borrowed(text) => Cow::Borrowed(text),
-        Cow::Owned(text) => percent_encode(text),
+        Cow::Owned(text) => Cow::Owned(percent_encode(&text).into_owned()),
+        plain @ Cow::Borrowed(_) => plain,
     }
 }
 
