@@ -80,12 +80,12 @@ fn sign(
     let mut signer = HMAC_SHA1.sign_with(consumer.secret, token.map(|token| token.secret));
     signer.request_method(request.method);
     signer.uri(percent_encode(request.url));
-    for (index, (name, value)) in parameters.into_iter().enumerate() {
+    for (index, (name, value)) in parameters.iter().enumerate() {
         if index > 0 {
             signer.delimiter();
         }
         // The base string encodes parameters once more (RFC 5849, 3.4.1.1).
-        signer.parameter(&encode_again(name), encode_again(value));
+        signer.parameter(&percent_encode(name), percent_encode(value));
     }
     push_parameter(&mut header, "oauth_signature", &signer.end().to_string());
     header
@@ -96,14 +96,6 @@ fn push_parameter(header: &mut String, name: &str, encoded: &str) {
     header.push_str("=\"");
     header.push_str(encoded);
     header.push('"');
-}
-
-/// What needed no encoding needs none again.
-fn encode_again(encoded: Cow<'_, str>) -> Cow<'_, str> {
-    match encoded {
-        Cow::Owned(text) => Cow::Owned(percent_encode(&text).into_owned()),
-        plain @ Cow::Borrowed(_) => plain,
-    }
 }
 
 /// Percent-encodes all but the unreserved characters of RFC 3986, in upper-case hexadecimal (RFC 5849, 3.6).

@@ -26,9 +26,6 @@ static READERS: Semaphore = Semaphore::const_new(4);
 /// and while it does, its values exist twice, so that the total stays below ten times.
 const SPREAD: usize = 6;
 
-/// For how many values a list has room at once.
-const LEAST_ITEMS: usize = 8;
-
 /// How much memory the values of a small body may always take.
 const SMALL_ROOM: usize = 64 * 1024;
 
@@ -186,7 +183,7 @@ impl Room {
 
     fn push<T, E: serde::de::Error>(&self, list: &mut Vec<T>, item: T) -> Result<(), E> {
         if list.len() == list.capacity() {
-            let more = (list.len() / 2).max(LEAST_ITEMS);
+            let more = (list.len() / 2).max(1);
             self.take(more * size_of::<T>())?;
             list.reserve_exact(more);
         }
