@@ -58,6 +58,7 @@
 //! | What differs behind PgBouncer? | `src/store/database/postgres.rs` (`Terms`, `keeps_statements`, `notifies`); a pooler that the settings do not name is noticed in `src/store/database/pooler.rs` (`look`) |
 //! | Where does the sandbox decide a 403? | `src/sandbox/engagement/access.rs` (`refuse_foreign`, `allowed_metrics`), `src/sandbox/engagement/mod.rs` (`admit`: apps not allow-listed), `src/sandbox/auth/mod.rs` (`Denied`: suspended or locked users), `src/sandbox/lookup.rs` (`client_forbidden`) |
 //! | How is `/metrics` guarded? | `src/api/operators/guard.rs` (`require_known_name`), by the names of `src/web/host_names.rs`; no key |
+//! | What may a page ask, and which pages may read the answer? | `src/gateway/browser/page.rs` (`check_token`), `src/gateway/question/bounds/page.rs` (`read_question`), `src/web/cross_origin.rs` (`dress`) |
 //! | Who gets X's quota, and when? | `src/admission/quota/lanes.rs` (`pop`) decides whose turn it is, `src/admission/quota/window.rs` (`wait_for`) when there is one, `src/admission/quota/shares.rs` (`divide`) how much each replica may use; `src/gateway/quota.rs` (`renew_leases`) writes that down |
 //! | When are calls not even tried, since X does not answer? | `src/admission/breaker.rs` (`is_tripped`), which `src/gateway/call/make.rs` asks (`engage`) |
 //! | Where are a key's own limits enforced? | `src/admission/key_limits.rs` (`begin`), which `src/gateway/question/admit.rs` calls (`begin_request`) |
@@ -75,6 +76,7 @@
 //! | account | an X user who has connected: user id, screen name, sealed access token, state |
 //! | key | what a service or an admin presents: scoped, shown once, stored as a sealed hash |
 //! | scope | what a caller's key is limited to: its app, accounts, endpoints and rights |
+//! | token | what a page in a browser holds: short-lived, narrower than the key that made it, stored nowhere |
 //! | link | the one-time address by which a user connects an account |
 //! | handshake | a three-legged OAuth flow in flight, begun from a link |
 //! | call | one request to the upstream, with the kind of credentials it used |

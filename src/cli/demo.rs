@@ -25,8 +25,8 @@ use crate::cli::tour::{self, CONNECTED, Card};
 use crate::cli::variables;
 use crate::config::{self, Config, parse_address};
 use crate::gateway::{self, CreatedLink, Import, ImportEvents, NewLink};
-use crate::model::Secret;
 use crate::model::key::{Kind, Right, Role, Scopes};
+use crate::model::{Origin, Secret};
 use crate::sandbox;
 use crate::sandbox::{Sandbox, Settings, World, WorldPost, WorldUser};
 use crate::server;
@@ -37,6 +37,8 @@ use crate::wire::rfc3339;
 
 const APP: &str = "demo";
 const ACTOR: &str = "demo";
+/// Origins of pages that may ask, in the order of their names: that of the manual's examples.
+const PAGES: [&str; 1] = ["https://app.example.com"];
 const RING_FILE: &str = "vault_keys";
 
 #[derive(Args)]
@@ -313,7 +315,8 @@ async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let key = deployment.gateway.check_key(&keys.key, Kind::Caller, here).await;
         let admin = deployment.gateway.check_key(&keys.admin_key, Kind::Admin, here).await;
-        if key.is_ok() && admin.is_ok() {
+        // An earlier version's key may do less.
+        if key.is_ok_and(|known| known.key.scopes == scopes()) && admin.is_ok() {
             return Ok(keys);
         }
     }
@@ -326,13 +329,22 @@ async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
     Ok(keys)
 }
 
+/// What the demo's key may do: all but be sent by pages.
+fn scopes() -> Scopes {
+    let origins = PAGES.iter().filter_map(|origin| Origin::parse(origin).ok());
+    Scopes {
+        app: Some(APP.to_owned()),
+        rights: [Right::CreateLinks, Right::Browser].into(),
+        origins: origins.collect(),
+        ..Scopes::default()
+    }
+}
+
 async fn create_key(deployment: &Deployment, role: Role) -> Result<String, Failure> {
     let name = format!("demo {}", role.kind().name());
     let _ = deployment.gateway.revoke_key(&name, ACTOR).await;
     let scopes = match role {
-        Role::Caller => {
-            Scopes { app: Some(APP.to_owned()), rights: Right::ALL.into(), ..Scopes::default() }
-        }
+        Role::Caller => scopes(),
         Role::Owner | Role::Auditor => Scopes::default(),
     };
     let new = gateway::NewKey { role, name, scopes, ..gateway::NewKey::default() };

@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::gateway::{self, KeyUpdate, LimitChange, Page};
 use crate::model::key::{self, Unreadable};
-use crate::wire::{CreatedKey, Key, NewKey, rfc3339};
+use crate::wire::{CreatedKey, Key, NewKey, Withdrawn, rfc3339};
 
 #[derive(Subcommand)]
 pub(super) enum Task {
@@ -30,6 +30,15 @@ pub(super) enum Task {
         /// Allow it to create links for users to connect these accounts
         #[arg(long)]
         create_links: bool,
+        /// Allow it to make tokens for pages of its origins
+        #[arg(long)]
+        browser: bool,
+        /// Origin of pages for which it may make tokens, such as `https://app.example.com` (repeatable)
+        #[arg(long = "origins", value_name = "ORIGIN")]
+        origins: Vec<String>,
+        /// Allow browsers to send it from other sites, where anybody who uses the page can read it
+        #[arg(long)]
+        in_browsers: bool,
         /// Lifetime of the key, such as 90d (default: unlimited)
         #[arg(long, value_name = "DURATION")]
         expires: Option<String>,
@@ -64,6 +73,20 @@ pub(super) enum Task {
         /// Requests that one replica handles at once, or any
         #[arg(long, value_name = "NUMBER|any", value_parser = limit_change)]
         at_once: Option<LimitChange>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Withdraw the tokens that a key has made; every replica refuses them within a second
+    Tokens {
+        /// Id or name of the key, or the whole key
+        key: String,
+        /// Refuse the tokens made so far; the key can make new ones
+        #[arg(long, required = true)]
+        withdraw: bool,
+        /// Only those of this subject
+        #[arg(long, value_name = "SUBJECT")]
+        subject: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -110,6 +133,9 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
             accounts,
             endpoints,
             create_links,
+            browser,
+            origins,
+            in_browsers,
             expires,
             limits: Limits { weight, per_minute, at_once },
             admin,
@@ -124,6 +150,9 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
                 accounts,
                 endpoints,
                 create_links,
+                browser,
+                in_browsers,
+                origins,
                 expires,
                 weight,
                 per_minute,
@@ -144,6 +173,23 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
                 output::json(&key);
             } else {
                 output::line(&limits(&key));
+            }
+            Ok(())
+        }
+        Task::Tokens { key, withdraw: _, subject, json } => {
+            let withdrawn = deployment.gateway.withdraw_tokens(&key, subject, &ACTOR).await?;
+            let withdrawn = Withdrawn::from(withdrawn);
+            let whose = withdrawn
+                .subject
+                .as_deref()
+                .map_or(String::new(), |subject| format!(" of {}", output::plain(subject)));
+            let (id, name) = (&withdrawn.key, output::plain(&withdrawn.name));
+            let until = &withdrawn.tokens_after;
+            output::note(&format!(
+                "withdrew the tokens{whose} that {id} ({name}) made up to {until}"
+            ));
+            if json {
+                output::json(&withdrawn);
             }
             Ok(())
         }

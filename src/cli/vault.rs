@@ -75,7 +75,11 @@ fn show(status: &Vault, rotated: bool) {
     let rows: Vec<_> = status.records.iter().map(row).collect();
     output::table(["KEY", "RECORDS", "ROLE"], &rows);
     show_replicas(status);
-    let idle = status.records.keys().all(|id| *id == status.active);
+    let of_others = status.tokens_until.iter().filter(|(id, _)| **id != status.active);
+    for (id, until) in of_others.clone() {
+        output::note(&format!("tokens in browsers need {id} until {until}"));
+    }
+    let idle = of_others.count() == 0 && status.records.keys().all(|id| *id == status.active);
     let all_seal_with_it =
         status.replicas.iter().all(|replica| replica.vault_active == status.active);
     if idle && all_seal_with_it && status.unopened.is_empty() {

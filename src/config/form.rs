@@ -88,6 +88,12 @@ pub const DURATION_OR_ZERO: Form<Duration> = Form {
     parse: duration,
 };
 
+/// How long a token may be good after its end.
+pub const LEEWAY: Form<Duration> = Form {
+    expected: "a duration of at most 30 seconds, such as \"30s\" or \"0s\"",
+    parse: |text| duration(text).filter(|duration| *duration <= Duration::from_secs(30)),
+};
+
 pub const FLAG: Form<bool> = Form { expected: "true or false", parse: |text| text.parse().ok() };
 
 pub const HTTPS_URL: Form<String> = Form {

@@ -42,6 +42,7 @@ pub struct Config {
     pub apps: BTreeMap<String, App>,
     pub vault: Vault,
     pub cache: Cache,
+    pub browser: Browser,
     pub limits: Limits,
     pub log: Log,
     /// The files that the settings were read from.
@@ -137,6 +138,13 @@ pub struct Vault {
     pub keys: Vec<(String, Secret)>,
     /// The id of the key that seals; every key opens.
     pub active: String,
+}
+
+/// Tokens for pages in browsers.
+#[derive(Clone, Debug)]
+pub struct Browser {
+    /// How long a token is still good after its end.
+    pub leeway: Duration,
 }
 
 /// Keeping answers of questions.

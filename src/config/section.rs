@@ -9,8 +9,8 @@ use crate::config::names::app_field;
 use crate::config::proxies::proxies;
 use crate::config::reader::Reader;
 use crate::config::{
-    Admin, Cache, Config, Connect, Database, Limits, Log, Problem, Server, Upstream, Webhooks,
-    vault,
+    Admin, Browser, Cache, Config, Connect, Database, Limits, Log, Problem, Server, Upstream,
+    Webhooks, vault,
 };
 use crate::model::app::{self, AccountLimit};
 use crate::model::quota::Quota;
@@ -45,6 +45,7 @@ pub fn config(reader: &mut Reader<'_>) -> Config {
             bytes: reader.get("cache.bytes", &form::COUNT),
         },
         limits: limits(reader),
+        browser: Browser { leeway: reader.get("browser.leeway", &form::LEEWAY) },
         log: log(reader),
         files: Vec::new(),
         warnings: Vec::new(),

@@ -94,6 +94,7 @@ impl Gateway {
         if position < 0 {
             let latest = inner.store.latest_change().await?;
             self.learn_key_ids().await?;
+            self.learn_browsers().await?;
             self.forget_everything();
             inner.feed.advance(latest, read_at);
             return Ok(());
@@ -101,6 +102,10 @@ impl Gateway {
         let changes = inner.store.list_changes(position).await?;
         if !changes.complete {
             self.learn_key_ids().await?;
+        }
+        let is_of_key = |change: &Change| matches!(change, Change::Key { .. });
+        if !changes.complete || changes.changes.iter().any(is_of_key) {
+            self.learn_browsers().await?;
         }
         // First the position, so that a load in flight sees that it may be outdated.
         inner.feed.advance(changes.latest, read_at);
@@ -153,6 +158,7 @@ impl Gateway {
         self.0.store.prune_links(now - HANDSHAKES_KEPT, now - LINKS_KEPT).await?;
         self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
         self.prune_sessions(now).await?;
+        self.prune_tokens().await?;
         self.write_due_refusals().await?;
         self.prune_leases().await?;
         self.prune_usage().await?;

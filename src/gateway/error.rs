@@ -58,6 +58,22 @@ pub enum Error {
     TooManyLinks { most: u32, retry_after: Duration },
     #[error("the key may not do this: {0}")]
     NotAllowed(String),
+    /// These parts of a request go beyond what the key or the token allows.
+    #[error("the request goes beyond what is allowed")]
+    Beyond(Vec<Detail>),
+    #[error("this is not a token of this gateway; ask your own back end for a new one")]
+    TokenInvalid,
+    #[error("the token has ended; ask your own back end for a new one")]
+    TokenExpired,
+    #[error("the token was withdrawn, or the key that made it has ended")]
+    TokenWithdrawn,
+    #[error("the token is not for pages of this origin")]
+    OriginNotAllowed,
+    /// A browser sent a key from a page, where whoever opens the page can read it.
+    #[error(
+        "a browser sent this key from another site, so whoever opens that page has it; revoke it, and give the page tokens instead"
+    )]
+    KeyLeaked,
     /// The account does not exist, or the key may not use it.
     #[error("there is no such account for this key")]
     AccountNotFound,
@@ -211,6 +227,16 @@ impl Detail {
 
     pub fn in_line(number: usize, detail: impl Into<String>) -> Detail {
         Detail::new(Location::Line(number), detail)
+    }
+
+    /// The same, in a body that is the member `pointer` of another.
+    pub(super) fn within(self, pointer: &str) -> Detail {
+        match self.place {
+            Location::Body(inner) => {
+                Detail { place: Location::Body(format!("{pointer}{inner}")), ..self }
+            }
+            place => Detail { place, ..self },
+        }
     }
 
     fn new(place: Location, detail: impl Into<String>) -> Detail {

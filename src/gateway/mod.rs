@@ -5,6 +5,7 @@ mod app;
 mod audit;
 mod bearer;
 mod bounded;
+mod browser;
 mod cache;
 mod call;
 mod changes;
@@ -44,6 +45,10 @@ pub use crate::gateway::app::bearer::BearerSource;
 pub use crate::gateway::app::faults::Fault;
 pub use crate::gateway::app::reconnects::Reconnect;
 pub use crate::gateway::audit::Page;
+pub use crate::gateway::browser::claims::Token;
+pub use crate::gateway::browser::new::{CreatedToken, NewToken};
+pub use crate::gateway::browser::page::TokenHolder;
+pub use crate::gateway::browser::withdrawal::Withdrawn;
 pub use crate::gateway::call::check::{Problems, read_time};
 pub use crate::gateway::call::forward::RelayRequest;
 pub use crate::gateway::call::json::{aside as read_aside, explain as explain_json, without_mark};
@@ -84,6 +89,9 @@ pub use crate::upstream::{
 use crate::admission::{KeyLimiter, Memory, Rules, Turns};
 use crate::config::{self, Config};
 use crate::gateway::app::AppState;
+use crate::gateway::browser::new::SealNeeded;
+use crate::gateway::browser::origins::Origins;
+use crate::gateway::browser::withdrawal::Withdrawals;
 use crate::gateway::cache::Cache;
 use crate::gateway::call::recent::Recent;
 use crate::gateway::changes::Feed;
@@ -113,6 +121,9 @@ struct Inner {
     usage: Usage,
     recent: Recent,
     refusals: Refusals,
+    origins: Origins,
+    withdrawals: Withdrawals,
+    seal_needed: SealNeeded,
     sessions: Sessions,
     strangers: Strangers,
     /// Turns for questions that are being answered.
@@ -130,6 +141,7 @@ struct Inner {
     console_url: Option<String>,
     admin_hosts: config::Hosts,
     limits: config::Limits,
+    browser: config::Browser,
     /// Notified when there is an event to send.
     events: Arc<Notify>,
     clock: Arc<dyn Clock>,
@@ -157,6 +169,9 @@ impl Gateway {
             usage: Usage::new(),
             recent: Recent::default(),
             refusals: Refusals::default(),
+            origins: Origins::default(),
+            withdrawals: Withdrawals::default(),
+            seal_needed: SealNeeded::default(),
             sessions: Sessions::default(),
             strangers: Strangers::default(),
             questions: Turns::new(Rules {
@@ -181,6 +196,7 @@ impl Gateway {
             console_url: config.admin.public_url.clone(),
             admin_hosts: config.admin.hosts.clone(),
             limits: limits.clone(),
+            browser: config.browser.clone(),
             events: Arc::default(),
             clock,
             stale: config.database.stale,

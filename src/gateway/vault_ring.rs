@@ -118,8 +118,10 @@ impl Gateway {
             return Ok(Err(fault));
         }
         self.0.vault.replace(&new);
+        self.0.seal_needed.forget();
         // What did not open may open now.
         self.forget_everything();
+        self.learn_origins().await?;
         self.survey_seals().await?;
         self.0.presence.announce();
         let (keys, active) = (new.key_ids().join(" "), new.active_id());

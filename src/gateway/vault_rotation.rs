@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use time::OffsetDateTime;
+
 use crate::gateway::account::token::open_token;
 use crate::gateway::webhook::deliver::Proof;
 use crate::gateway::{Error, Gateway};
@@ -23,6 +25,8 @@ pub struct VaultStatus {
     pub unopened: Vec<String>,
     /// Records that this run sealed anew.
     pub resealed: u64,
+    /// Until when tokens in browsers need a vault key, by its id.
+    pub tokens_until: BTreeMap<String, OffsetDateTime>,
 }
 
 impl Gateway {
@@ -66,6 +70,11 @@ impl Gateway {
         self.walk_links(reseal, &mut status).await?;
         self.walk_deliveries(reseal, &mut status).await?;
         self.walk_sessions(reseal, &mut status).await?;
+        let now = self.now();
+        for (vault_key, until) in self.0.store.list_token_seals().await? {
+            let until = OffsetDateTime::from_unix_timestamp(until).ok();
+            status.tokens_until.extend(until.filter(|end| *end > now).map(|end| (vault_key, end)));
+        }
         Ok(status)
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use time::OffsetDateTime;
 
-use crate::model::{Endpoint, Secret, UserId};
+use crate::model::{Endpoint, Origin, Secret, UserId};
 
 const ID_LENGTH: usize = 12;
 /// 43 base62 digits hold 256 bits.
@@ -86,15 +86,21 @@ impl Role {
 pub enum Right {
     /// Create links with which users connect the accounts that the key may name.
     CreateLinks,
+    /// Make tokens for pages of its origins.
+    Browser,
+    /// Be sent by a browser from another site, where anybody who uses the page can read it.
+    InBrowsers,
 }
 
 impl Right {
-    pub const ALL: [Right; 1] = [Right::CreateLinks];
+    pub const ALL: [Right; 3] = [Right::CreateLinks, Right::Browser, Right::InBrowsers];
 
     /// The name in JSON, in forms, in the database and in seals. Its flag has `-` for `_`.
     pub const fn name(self) -> &'static str {
         match self {
             Right::CreateLinks => "create_links",
+            Right::Browser => "browser",
+            Right::InBrowsers => "in_browsers",
         }
     }
 
@@ -102,6 +108,8 @@ impl Right {
     pub const fn words(self) -> &'static str {
         match self {
             Right::CreateLinks => "create links",
+            Right::Browser => "make tokens for browsers",
+            Right::InBrowsers => "be sent by browsers",
         }
     }
 
@@ -109,6 +117,10 @@ impl Right {
     pub const fn about(self) -> &'static str {
         match self {
             Right::CreateLinks => "create links with which users connect these accounts",
+            Right::Browser => "make tokens for pages of the origins below",
+            Right::InBrowsers => {
+                "be sent by browsers from other sites, although whoever opens the page can read it"
+            }
         }
     }
 
@@ -181,7 +193,12 @@ pub struct Scopes {
     /// The endpoints it may call, or `None` for all.
     pub endpoints: Option<Vec<Endpoint>>,
     pub rights: BTreeSet<Right>,
+    /// The origins of pages for which it may make tokens, each once and in order.
+    pub origins: Vec<Origin>,
 }
+
+/// The most origins of a key.
+pub const MOST_ORIGINS: usize = 20;
 
 /// How much a caller's key may ask.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -18,7 +18,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub use crate::web::lifecycle::Life;
 pub use crate::web::listen::Listener;
 
-use crate::api::callers::{engagement, links, relay};
+use crate::api::callers::{browser_tokens, engagement, links, relay};
 use crate::api::openapi::Api;
 use crate::api::{openapi, operators, probes};
 use crate::config::Limits;
@@ -28,6 +28,7 @@ use crate::pages::console::{address, guard, layout};
 use crate::pages::{connect, console, docs};
 use crate::telemetry::Metrics;
 use crate::web::call_metrics::Meters;
+use crate::web::cross_origin;
 use crate::web::host::{Guarded, Host, Parts, Routes};
 use crate::web::host_names::Names;
 use crate::web::html::Face;
@@ -66,7 +67,8 @@ fn callers_routes(host: &Host) -> Routes {
         routes = routes.route(endpoint.path(), relay::route(endpoint));
     }
     routes = routes
-        .route("/v1/engagement", post(engagement::answer))
+        .route("/v1/engagement", post(engagement::answer).options(cross_origin::preflight))
+        .route("/v1/browser-tokens", post(browser_tokens::create))
         .route("/v1/engagement/plan", post(engagement::plan))
         .route("/v1/links", post(links::create))
         .merge(connect_routes());
@@ -100,6 +102,7 @@ fn operators_routes(host: &Host) -> Routes {
             "/admin/v1/keys/{key}",
             delete(operators::keys::revoke).patch(operators::keys::update),
         )
+        .route("/admin/v1/keys/{key}/withdraw-tokens", post(operators::keys::withdraw_tokens))
         .route("/admin/v1/links", get(operators::links::list).post(operators::links::create))
         .route("/admin/v1/links/{link}", delete(operators::links::withdraw))
         .route("/admin/v1/webhooks", get(operators::webhooks::list).post(operators::webhooks::add))

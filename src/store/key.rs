@@ -4,7 +4,7 @@ use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::key::{Key, KeyLimits, Right, Role, Scopes, Unreadable};
-use crate::model::{Endpoint, UserId};
+use crate::model::{Endpoint, Origin, UserId};
 use crate::store::audit::{self, Line};
 use crate::store::database::changes;
 use crate::store::database::changes::Change;
@@ -60,7 +60,7 @@ pub struct KeySearch {
 macro_rules! key_columns {
     () => {
         "key_id, role, name, app, accounts, endpoints, rights, expires_at, created_at,
-         revoked_at, last_used_at, sealed_verifier, weight, per_minute, at_once"
+         revoked_at, last_used_at, sealed_verifier, weight, per_minute, at_once, origins"
     };
 }
 pub(super) use key_columns;
@@ -83,6 +83,7 @@ pub(super) struct Row {
     weight: i64,
     per_minute: Option<i64>,
     at_once: Option<i64>,
+    origins: String,
 }
 
 impl Store {
@@ -154,6 +155,24 @@ impl Store {
         Ok(rows.into_iter().map(StoredKey::from).collect())
     }
 
+    /// The keys that name origins and are neither revoked nor expired at `now`, by id.
+    pub async fn list_keys_with_origins(
+        &self,
+        now: OffsetDateTime,
+        limit: u32,
+    ) -> Result<Vec<StoredKey>, Error> {
+        let sql = concat!(
+            "select ",
+            key_columns!(),
+            " from key where origins <> '' and revoked_at is null
+                 and (expires_at is null or expires_at > $1)
+             order by key_id limit $2"
+        );
+        let query = self.query(sql).bind(whole_seconds(now)).bind(i64::from(limit));
+        let rows: Vec<Row> = self.fetch_all(query).await?;
+        Ok(rows.into_iter().map(StoredKey::from).collect())
+    }
+
     /// `AlreadyExists` when a key that is not revoked has the same name, ignoring case. Audited as `key.created`.
     pub async fn insert_key(
         &self,
@@ -165,7 +184,7 @@ impl Store {
         let sql = concat!(
             "insert into key (",
             key_columns!(),
-            ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+            ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
         );
         self.write(|| async {
             let mut work = self.begin().await?;
@@ -185,7 +204,8 @@ impl Store {
                 .bind(sealed_verifier)
                 .bind(i64::from(key.limits.weight))
                 .bind(key.limits.per_minute.map(i64::from))
-                .bind(key.limits.at_once.map(i64::from));
+                .bind(key.limits.at_once.map(i64::from))
+                .bind(join(&key.scopes.origins));
             work.execute_unique(query, "key_name").await?;
             let subject = format!("key:{}", key.id);
             let detail = format!("{} key {:?}", key.role, key.name);
@@ -303,6 +323,7 @@ impl From<Row> for StoredKey {
             weight,
             per_minute,
             at_once,
+            origins,
         } = row;
         let limits = || {
             let count = |count: Option<i64>| count.map(u32::try_from).transpose().ok();
@@ -317,7 +338,8 @@ impl From<Row> for StoredKey {
             let (accounts, endpoints) = (accounts.transpose()?, endpoints.transpose()?);
             let rights = split(&rights, Right::from_name).ok_or("rights")?;
             let limits = limits().ok_or("weight, per_minute or at_once")?;
-            Ok((role, Scopes { app, accounts, endpoints, rights }, limits))
+            let origins = split(&origins, |text| Origin::parse(text).ok()).ok_or("origins")?;
+            Ok((role, Scopes { app, accounts, endpoints, rights, origins }, limits))
         };
         let key = match scopes() {
             Ok((role, scopes, limits)) => Ok(Key {

@@ -1,4 +1,4 @@
-//! The only SQL: accounts, links, keys, bearer tokens, webhooks, authors of posts, usage, calls, the audit log, live
+//! The only SQL: accounts, links, keys, tokens, webhooks, authors of posts, usage, calls, the audit log, live
 //! replicas, their leases and the change feed, on PostgreSQL or SQLite.
 //!
 //! Each query is written once, in the subset that both databases speak, and run on the one in use. What it finds is
@@ -24,6 +24,7 @@ mod reseal;
 mod search;
 mod session;
 mod time;
+mod token;
 mod usage;
 mod webhook;
 
@@ -48,6 +49,7 @@ pub use crate::store::replica::Replica;
 pub use crate::store::reseal::Seals;
 pub use crate::store::session::StoredSession;
 pub use crate::store::time::whole_seconds;
+pub use crate::store::token::Withdrawal;
 pub use crate::store::usage::read::{Grain, UsageFilter, UsageRow};
 pub use crate::store::usage::series::{MOST_SEPARATE, UsageOfTime};
 pub use crate::store::usage::write::UsedAccount;

@@ -51,6 +51,8 @@ const METRICS: &[(Kind, &str, &[&str], &str)] = &[
     (Gauge, "countersign_answer_memory_bytes", &[], "Memory in use for answers, out of limits.answer_memory"),
     (Gauge, "countersign_connections", &["listener"], "Open connections"),
     (Counter, "countersign_connections_refused_total", &["listener", "reason"], "Connections beyond the limit, closed at once or answered with 503"),
+    (Counter, "countersign_browser_tokens_total", &[], "Tokens made for pages in browsers"),
+    (Counter, "countersign_preflights_total", &["outcome"], "Preflights of pages, by whether some key has their origin: allowed or refused"),
     (Counter, "countersign_refusals_total", &["code"], "Calls that the gateway answered itself, by error code"),
     (Counter, "countersign_log_lines_dropped_total", &[], "Log lines dropped because the writer could not keep up"),
     (Gauge, "countersign_build_info", &["version"], "Always 1"),

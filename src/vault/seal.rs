@@ -80,6 +80,11 @@ impl Seal {
         Seal::new("key", "sealed_verifier", key_text(key))
     }
 
+    /// A token for browsers, which is stored nowhere: its holder brings it back.
+    pub fn browser_token() -> Seal {
+        Seal::new("", "browser_token", ["1"])
+    }
+
     /// A place where nothing is stored, for trying keys.
     pub fn probe() -> Seal {
         Seal::new("", "", [""])
@@ -110,7 +115,7 @@ impl Seal {
 /// in the order of their names. What a key does not have is left out, so a right added later leaves older seals valid.
 fn key_text(key: &Key) -> Vec<String> {
     let Key { id, role, name, scopes, limits, created_at, expires_at, revoked_at, .. } = key;
-    let Scopes { app, accounts, endpoints, rights } = scopes;
+    let Scopes { app, accounts, endpoints, rights, origins } = scopes;
     let KeyLimits { weight, per_minute, at_once } = limits;
     let time = |at: &time::OffsetDateTime| at.unix_timestamp().to_string();
     let granted = rights.iter().map(|right| (right.name(), "true".to_owned()));
@@ -121,6 +126,7 @@ fn key_text(key: &Key) -> Vec<String> {
     add("at_once", at_once.map(|count| count.to_string()));
     add("endpoints", endpoints.as_deref().map(joined));
     add("expires_at", expires_at.as_ref().map(time));
+    add("origins", (!origins.is_empty()).then(|| joined(origins)));
     add("per_minute", per_minute.map(|count| count.to_string()));
     add("revoked_at", revoked_at.as_ref().map(time));
     add("weight", (*weight != KeyLimits::default().weight).then(|| weight.to_string()));

@@ -6,6 +6,7 @@ pub(crate) mod client_address;
 mod connection;
 pub(crate) mod connection_limits;
 pub(crate) mod cookie;
+pub(crate) mod cross_origin;
 pub(crate) mod extract;
 pub(crate) mod fixed;
 pub(crate) mod freshness;

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use axum::http::header::{CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
+use axum::http::header::{
+    CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ORIGIN, VARY,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::response::{IntoResponse, Response};
 use tower::Service;
 use tracing::{info, warn};
 
-use crate::gateway::CallTrace;
+use crate::gateway::{CallTrace, Token};
 use crate::model::call::Call;
 use crate::model::usage::Saving;
 use crate::model::{AuthKind, Endpoint};
 use crate::web::client_address::{Client, Peer};
+use crate::web::cross_origin;
 use crate::web::host::{Host, Routes};
 use crate::web::html::Face;
 use crate::web::negotiation::{Accepted, gzip, is_named};
@@ -35,6 +38,10 @@ pub(crate) struct Relayed {
     pub(crate) endpoint: Endpoint,
     pub(crate) trace: Arc<CallTrace>,
 }
+
+/// The token with which a page asked, which its handler leaves for the log line.
+#[derive(Clone)]
+pub(crate) struct HeldToken(pub(crate) Arc<Token>);
 
 /// The id of a request, for handlers that need it.
 #[derive(Clone)]
@@ -61,6 +68,9 @@ struct RequestSummary {
     uri: Uri,
     /// The group of pages that its path belongs to.
     face: Option<&'static Face>,
+    is_for_pages: bool,
+    /// The origin that a browser names, where pages may ask.
+    origin: Option<HeaderValue>,
 }
 
 /// How the gateway's own answers are written.
@@ -83,7 +93,8 @@ pub(crate) async fn observe(
     let is_of_x = routes.relays && is_of_x(request.uri().path());
     let is_call = is_of_x && refusal.is_none() && request.method() == Method::POST;
     let face = routes.faces.iter().find(|face| face.has(request.uri().path()));
-    let summary = RequestSummary::of(&request, is_of_x, face, peer);
+    let is_for_pages = routes.relays && request.uri().path() == cross_origin::PATH;
+    let summary = RequestSummary::of(&request, (is_of_x, is_for_pages), face, peer);
     request.extensions_mut().insert(Client(summary.client));
     // The relay's handlers leave what they know in their answers instead.
     if !is_call {
@@ -110,7 +121,7 @@ fn is_of_x(path: &str) -> bool {
 impl RequestSummary {
     fn of(
         request: &Request,
-        is_of_x: bool,
+        (is_of_x, is_for_pages): (bool, bool),
         face: Option<&'static Face>,
         peer: &Peer,
     ) -> RequestSummary {
@@ -131,6 +142,8 @@ impl RequestSummary {
             method,
             uri,
             face,
+            is_for_pages,
+            origin: headers.get(ORIGIN).filter(|_| is_for_pages).cloned(),
         }
     }
 }
@@ -146,6 +159,7 @@ fn finish(
         response = render(problem, response, summary);
     }
     let relayed = response.extensions_mut().remove::<Relayed>();
+    let held = response.extensions_mut().remove::<HeldToken>();
     let headers = response.headers_mut();
     if let Some(face) = summary.face {
         face.guard(headers);
@@ -162,7 +176,11 @@ fn finish(
     if let Some(problem) = &problem {
         metrics::counter!("countersign_refusals_total", "code" => problem.code()).increment(1);
     }
-    log(summary, &response, relayed.as_ref(), problem.as_ref(), elapsed);
+    if summary.is_for_pages {
+        cross_origin::dress(host.gateway(), summary.origin.as_ref(), response.headers_mut());
+    }
+    let token = held.as_ref().map(|held| &*held.0);
+    log(summary, &response, (relayed.as_ref(), token), problem.as_ref(), elapsed);
     if let Some(relayed) = &relayed {
         note(host, summary, &response, relayed, problem.as_ref(), elapsed);
     }
@@ -241,7 +259,7 @@ fn timing(upstream: Duration, own: Duration) -> HeaderValue {
 fn log(
     summary: &RequestSummary,
     response: &Response,
-    relayed: Option<&Relayed>,
+    (relayed, token): (Option<&Relayed>, Option<&Token>),
     problem: Option<&Problem>,
     elapsed: Duration,
 ) {
@@ -277,9 +295,23 @@ fn log(
     } else if !PROBES.contains(&summary.uri.path()) {
         let path = shown_path(&summary.uri);
         let (method, peer) = (summary.method.as_str(), summary.client.to_string());
+        let key_id = key_id.or(token.map(|token| &*token.key_id));
+        let subject = token.map(|token| &*token.subject).filter(|subject| !subject.is_empty());
+        let token = token.map(|token| &*token.id);
         info!(
             request_id,
-            method, path, peer, key_id, status, code, us, bytes_in, bytes_out, "request"
+            method,
+            path,
+            peer,
+            key_id,
+            token,
+            subject,
+            status,
+            code,
+            us,
+            bytes_in,
+            bytes_out,
+            "request"
         );
     }
     if let Some(problem) = problem

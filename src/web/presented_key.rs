@@ -8,10 +8,12 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
-use crate::gateway::{Deadline, Detail, Gateway, KnownKey};
-use crate::model::key::Kind;
+use crate::gateway::{Deadline, Detail, Error, Gateway, KnownKey, TokenHolder};
+use crate::model::browser::PREFIX;
+use crate::model::key::{Kind, Right};
 use crate::web::body;
 use crate::web::client_address::Client;
+use crate::web::cross_origin;
 use crate::web::host::Host;
 use crate::web::problem::Problem;
 
@@ -42,8 +44,46 @@ pub(crate) async fn check_key(
     from: IpAddr,
 ) -> Result<Arc<KnownKey>, Problem> {
     let key = key(headers, kind)?;
+    if key.starts_with(PREFIX) {
+        return Err(Problem::not_for_tokens());
+    }
     let checked = gateway.check_key(key, kind, from).await;
-    checked.map_err(|error| Problem::from(error).about_key(key))
+    let known = checked.map_err(|error| Problem::from(error).about_key(key))?;
+    let is_leaked = cross_origin::is_from_a_page(gateway, headers)
+        && !known.key.scopes.rights.contains(&Right::InBrowsers);
+    if is_leaked {
+        let error = gateway.refuse_leaked(&known, cross_origin::origin(headers), from);
+        return Err(Problem::from(error).about_key(key));
+    }
+    Ok(known)
+}
+
+/// The token that a page presents, if it is one.
+pub(crate) fn browser_token(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(AUTHORIZATION).and_then(bearer)?;
+    (bearer.starts_with(PREFIX) && !headers.contains_key(API_KEY)).then_some(bearer)
+}
+
+/// Checks a page's token, and that the page asks for nothing that is for services alone.
+pub(crate) async fn check_token(
+    gateway: &Gateway,
+    token: &str,
+    headers: &HeaderMap,
+    from: IpAddr,
+) -> Result<TokenHolder, Problem> {
+    require_once(headers, &[AUTHORIZATION])?;
+    let holder = gateway.check_token(token, cross_origin::origin(headers), from).await?;
+    let is_for_services = |name: &&HeaderName| {
+        name.as_str().starts_with("countersign-") && name.as_str() != "countersign-deadline"
+    };
+    match headers.keys().find(is_for_services) {
+        Some(name) => {
+            let detail = "is not for pages to send; leave it out";
+            let beyond = Detail::in_header(written(name), detail);
+            Err(Error::Beyond(vec![beyond]).into())
+        }
+        None => Ok(holder),
+    }
 }
 
 /// The text presented as a key of that kind, in a header, never the query. `X-Api-Key` may stand beside somebody else's
@@ -83,6 +123,7 @@ fn written(name: &HeaderName) -> &'static str {
         "authorization" => "Authorization",
         "x-api-key" => "X-Api-Key",
         "countersign-account" => "Countersign-Account",
-        _ => "Countersign-Auth",
+        "countersign-auth" => "Countersign-Auth",
+        _ => "Countersign-*",
     }
 }

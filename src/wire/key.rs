@@ -1,11 +1,14 @@
 //! Keys in JSON: as listed, as created, and those to create.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::gateway::{self, Detail, LimitChange};
 use crate::model::key::{KeyLimits, Right, Role, Scopes};
-use crate::model::{self, Endpoint, UserId};
+use crate::model::{self, Endpoint, Origin, UserId};
+use crate::wire::browser::read_origins;
 use crate::wire::schema::{self, Duration, Time};
 use crate::wire::time::rfc3339;
 
@@ -27,6 +30,13 @@ pub struct Key {
     pub endpoints: Option<Vec<&'static str>>,
     /// Whether it may create links for users to connect these accounts.
     pub create_links: bool,
+    /// Whether it may make tokens for pages of its origins.
+    pub browser: bool,
+    /// Whether browsers may send it from other sites, where anybody who uses the page can read it.
+    pub in_browsers: bool,
+    /// Origins of pages for which it may make tokens.
+    #[schema(value_type = Vec<schema::Origin>)]
+    pub origins: Vec<String>,
     /// Its part of X's quota, compared with other keys of the app.
     pub weight: u32,
     /// Requests per minute, over all replicas; `null` for any number.
@@ -77,6 +87,18 @@ pub struct NewKey {
     #[serde(default, deserialize_with = "null_as_default")]
     #[schema(value_type = Option<bool>)]
     pub create_links: bool,
+    /// Whether it may make tokens for pages of its origins.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<bool>)]
+    pub browser: bool,
+    /// Whether browsers may send it from other sites, where anybody who uses the page can read it.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<bool>)]
+    pub in_browsers: bool,
+    /// Origins of pages for which it may make tokens; required with `browser`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    #[schema(value_type = Option<Vec<schema::Origin>>)]
+    pub origins: Vec<String>,
     /// Its lifetime, such as `90d`; unlimited by default.
     #[schema(value_type = Option<Duration>)]
     pub expires: Option<String>,
@@ -141,6 +163,9 @@ impl From<model::key::Key> for Key {
             accounts: key.scopes.accounts.map(ids),
             endpoints: key.scopes.endpoints.map(names),
             create_links: key.scopes.rights.contains(&Right::CreateLinks),
+            browser: key.scopes.rights.contains(&Right::Browser),
+            in_browsers: key.scopes.rights.contains(&Right::InBrowsers),
+            origins: key.scopes.origins.iter().map(ToString::to_string).collect(),
             weight: key.limits.weight,
             per_minute: key.limits.per_minute,
             at_once: key.limits.at_once,
@@ -173,6 +198,8 @@ impl NewKey {
     const fn grants(&self, right: Right) -> bool {
         match right {
             Right::CreateLinks => self.create_links,
+            Right::Browser => self.browser,
+            Right::InBrowsers => self.in_browsers,
         }
     }
 
@@ -199,6 +226,9 @@ impl NewKey {
                 )),
             }
         }
+        // Each once, in an order of their own, since they are sealed.
+        let origins: BTreeSet<Origin> =
+            read_origins(&self.origins, &mut problems).into_iter().collect();
         let role = match self.role.as_deref() {
             Some(name) => Role::from_name(name),
             None => Some(Role::default()),
@@ -218,6 +248,7 @@ impl NewKey {
             app: self.app,
             accounts: Some(accounts).filter(|ids| !ids.is_empty()),
             endpoints: Some(endpoints).filter(|endpoints| !endpoints.is_empty()),
+            origins: origins.into_iter().collect(),
         };
         let (role, expires_in) = (role.unwrap_or_default(), expires_in.ok().flatten());
         let limits = KeyLimits {

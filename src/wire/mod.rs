@@ -3,6 +3,7 @@
 pub mod account;
 pub mod app;
 pub mod audit;
+pub mod browser;
 pub mod call;
 pub mod key;
 pub mod link;
@@ -18,6 +19,7 @@ pub mod webhook;
 
 pub use crate::wire::account::{Account, ImportLine, SeenAccount, read_imports, verified};
 pub use crate::wire::app::App;
+pub use crate::wire::browser::{Withdrawal, Withdrawn};
 pub use crate::wire::key::{CreatedKey, Key, KeyChanges, NewKey};
 pub use crate::wire::link::{CreatedLink, Link, NewLink};
 pub use crate::wire::time::rfc3339;

@@ -17,8 +17,8 @@ use crate::wire::time::rfc3339;
 
 /// The last line of an answer that is sent line by line: everything but the numbers.
 #[derive(Serialize)]
-pub struct LastLine<'a, M: Serialize> {
-    pub countersign: Report,
+pub struct LastLine<'a, R: Serialize, M: Serialize> {
+    pub countersign: R,
     #[serde(flatten)]
     pub remarks: &'a M,
 }
@@ -33,6 +33,27 @@ pub struct Report {
     pub missing: Vec<Missing>,
     /// What of the question was read otherwise than it was written, such as an end in the future.
     pub notes: Vec<String>,
+}
+
+/// What is missing from an answer to a page, and how many calls it took.
+#[derive(Serialize)]
+pub struct PageReport {
+    /// Whether nothing is missing.
+    pub complete: bool,
+    pub calls: CallCounts,
+    /// As for services, without accounts and details.
+    pub missing: Vec<Missing>,
+    /// What of the question was read otherwise than it was written, such as an end in the future.
+    pub notes: Vec<String>,
+}
+
+/// How many calls an answer took.
+#[derive(Serialize)]
+pub struct CallCounts {
+    /// Calls to X, look-ups included.
+    pub made: usize,
+    /// Calls that were saved, since an equal one was under way or the numbers were kept.
+    pub saved: usize,
 }
 
 /// A call: one that was made, with how it went, or a planned one, with what it asks for.
@@ -260,6 +281,20 @@ impl Report {
         let calls = lookups.chain(calls.iter().map(Call::made)).collect();
         let missing: Vec<Missing> = missing.iter().map(Missing::from).collect();
         Report { complete: missing.is_empty(), calls, missing, notes }
+    }
+}
+
+impl PageReport {
+    pub fn of(
+        lookups: &[LookUp],
+        calls: &[FinishedCall],
+        missing: &[gateway::Missing],
+        notes: Vec<String>,
+    ) -> PageReport {
+        let saved = calls.iter().filter(|call| call.saved.is_some()).count();
+        let calls = CallCounts { made: lookups.len() + calls.len() - saved, saved };
+        let missing: Vec<Missing> = missing.iter().map(Missing::from).collect();
+        PageReport { complete: missing.is_empty(), calls, missing, notes }
     }
 }
 

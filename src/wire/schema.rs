@@ -69,6 +69,7 @@ described! {
     UserId: text("An X user's id.").pattern(Some(USER_ID)).build();
     PostId: text("A post's id.").pattern(Some(DIGITS)).build();
     PostRef: text("A post, by its id or its URL, such as `https://x.com/jack/status/20`.").build();
+    Origin: text("The origin of a page: `https`, or this machine's own with any scheme; written as browsers send it, such as `https://app.example.com`.").build();
     Time: text("A time in UTC (RFC 3339).").format(Some(format("date-time"))).build();
     Url: text("A URL.").format(Some(format("uri"))).build();
     Duration: text("A duration such as `90d`, `12h`, `30m` or `20s`, or a sum such as `1h 30m`.").build();

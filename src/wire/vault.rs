@@ -15,6 +15,8 @@ pub struct Vault {
     pub records: BTreeMap<String, u64>,
     pub unopened: Vec<String>,
     pub resealed: u64,
+    /// Until when tokens in browsers need a vault key, by its id.
+    pub tokens_until: BTreeMap<String, String>,
     pub replicas: Vec<Replica>,
 }
 
@@ -35,9 +37,11 @@ pub struct Replica {
 
 impl Vault {
     pub fn new(status: gateway::VaultStatus, replicas: Vec<(gateway::Replica, Duration)>) -> Vault {
-        let gateway::VaultStatus { active, records, unopened, resealed } = status;
+        let gateway::VaultStatus { active, records, unopened, resealed, tokens_until } = status;
         let replicas = replicas.into_iter().map(Replica::from).collect();
-        Vault { active, records, unopened, resealed, replicas }
+        let tokens_until =
+            tokens_until.into_iter().map(|(vault_key, end)| (vault_key, rfc3339(end))).collect();
+        Vault { active, records, unopened, resealed, tokens_until, replicas }
     }
 }
 

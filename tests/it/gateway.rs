@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use countersign::config::{self, Config, Proxies};
 use countersign::gateway::{Gateway, Import, ImportEvents, NewKey};
-use countersign::model::key::Role;
-use countersign::model::{Endpoint, Secret, UserId};
+use countersign::model::key::{Right, Role};
+use countersign::model::{Endpoint, Origin, Secret, UserId};
 use countersign::server::{self, Life, Listener};
 use countersign::store::Store;
 use countersign::telemetry;
@@ -20,6 +20,9 @@ use crate::upstream::TestSandbox;
 
 /// The vault's ring in tests.
 pub const RING: &str = "testkey1=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// The origin of pages that may ask, in tests and in the API's examples.
+pub const ORIGIN: &str = "https://app.example.com";
 
 /// The sandbox and a gateway in front of it; drop it to stop both.
 pub struct TestGateway {
@@ -125,6 +128,15 @@ impl TestGateway {
     /// Creates a key for callers; `change` narrows it. Names need not be unique.
     pub async fn new_key(&self, change: impl FnOnce(&mut NewKey)) -> String {
         self.make_key(Role::Caller, change).await
+    }
+
+    /// A key for callers that may do everything besides querying, for pages of [`ORIGIN`].
+    pub async fn mighty_key(&self) -> String {
+        self.new_key(|key| {
+            key.scopes.rights = Right::ALL.into();
+            key.scopes.origins = vec![Origin::parse(ORIGIN).unwrap()];
+        })
+        .await
     }
 
     pub async fn new_admin_key(&self) -> String {

@@ -21,6 +21,7 @@ mod manual;
 mod month;
 mod openapi;
 mod overview;
+mod pages;
 mod pgbouncer;
 mod postgres_relay;
 mod program;

@@ -13,19 +13,19 @@ use serde::Deserialize;
 
 use crate::api::callers::ndjson;
 use crate::gateway::{
-    Answered, Caller, Deadline, Detail, Gateway, JsonText, KnownKey, Missing, Received,
+    Answered, Caller, Deadline, Detail, Gateway, JsonText, KnownKey, Missing, Received, TokenHolder,
 };
 use crate::model::key::Kind;
 use crate::web::client_address::Client;
 use crate::web::extract::Query;
 use crate::web::host::Host;
 use crate::web::negotiation::{Accepted, preferred};
-use crate::web::observe::RequestId;
+use crate::web::observe::{HeldToken, RequestId};
 use crate::web::presented_key;
 use crate::web::problem::Problem;
 use crate::web::streaming::Text;
 use crate::web::{body, freshness, streaming};
-use crate::wire::question::{Plan, Report};
+use crate::wire::question::{PageReport, Plan, Report};
 use crate::wire::spreadsheet::SpreadsheetText;
 use crate::wire::table::CsvText;
 
@@ -76,10 +76,20 @@ pub(crate) async fn answer(
     let (freshness, oldest) =
         (freshness::of(request.headers()), Arc::<OnceLock<Duration>>::default());
     let gateway = host.gateway().patient(deadline);
-    let (key, received) = receive(&host, &gateway, request, deadline).await?;
-    let caller = Caller { key, from, request_id, freshness, oldest: Arc::clone(&oldest) };
+    let (asker, received) = receive(&host, &gateway, request, deadline).await?;
+    let (key, token, freshness) = match asker {
+        Asker::Service(key) => (key, None, freshness),
+        Asker::Page(TokenHolder { key, token }) => {
+            (key, Some(Arc::clone(&token)), token.freshness())
+        }
+    };
+    let holder = token.clone();
+    let caller = Caller { key, from, request_id, freshness, oldest: Arc::clone(&oldest), token };
     let answered = in_form(gateway, caller, received, deadline, (form, accepted.gzip)).await;
     let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+    if let Some(token) = holder {
+        response.extensions_mut().insert(HeldToken(token));
+    }
     if let Some(age) = oldest.get() {
         response.headers_mut().insert(AGE, HeaderValue::from(age.as_secs()));
     }
@@ -96,8 +106,9 @@ async fn in_form(
     let mut response = if form == Form::Ndjson {
         ndjson::stream(gateway, caller, received, deadline, gzipped).await?
     } else {
+        let is_page = caller.token.is_some();
         let answered = gateway.answer_question(&caller, received, deadline, None).await?;
-        whole(answered, form, gzipped)
+        whole(answered, form, gzipped, is_page)
     };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, form.content_type());
@@ -138,7 +149,7 @@ impl Form {
 }
 
 /// Builds an answer whose body is written as it is read; its headers are known beforehand.
-pub(crate) fn whole(answered: Answered, form: Form, gzipped: bool) -> Response {
+pub(crate) fn whole(answered: Answered, form: Form, gzipped: bool, is_page: bool) -> Response {
     let Answered { merged, held, lookups, calls, missing, notes } = answered;
     let lacking = lacking(&missing);
     let note = (!notes.is_empty()).then(|| notes.join("; "));
@@ -151,8 +162,13 @@ pub(crate) fn whole(answered: Answered, form: Form, gzipped: bool) -> Response {
             Text::Spreadsheet(SpreadsheetText::new(merged, types))
         }
         Form::Json | Form::Ndjson => {
-            let report = Report::of(&lookups, &calls, &missing, notes);
-            Text::Json(JsonText::new(merged, Some((REPORT, &report))))
+            if is_page {
+                let report = PageReport::of(&lookups, &calls, &missing, notes);
+                Text::Json(JsonText::new(merged, Some((REPORT, &report))))
+            } else {
+                let report = Report::of(&lookups, &calls, &missing, notes);
+                Text::Json(JsonText::new(merged, Some((REPORT, &report))))
+            }
         }
     };
     let mut response = streaming::body(text, gzipped, memory).into_response();
@@ -191,8 +207,23 @@ pub(crate) async fn plan(
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
     let deadline = Deadline::within(host.limits().request_deadline);
-    let (key, received) = receive(&host, host.gateway(), request, deadline).await?;
+    let (asker, received) = receive(&host, host.gateway(), request, deadline).await?;
+    let Asker::Service(key) = asker else { return Err(Problem::not_for_tokens()) };
     Ok(Json(Plan::from(&host.gateway().plan_question(&key, received, deadline).await?)))
+}
+
+/// Who asks a question.
+enum Asker {
+    Service(Arc<KnownKey>),
+    Page(TokenHolder),
+}
+
+impl Asker {
+    fn key(&self) -> &KnownKey {
+        match self {
+            Asker::Service(key) | Asker::Page(TokenHolder { key, .. }) => key,
+        }
+    }
 }
 
 /// Reads a question once it is its key's turn. The key is checked first: strangers' bodies take no memory.
@@ -201,17 +232,24 @@ async fn receive(
     gateway: &Gateway,
     request: Request,
     deadline: Deadline,
-) -> Result<(Arc<KnownKey>, Received), Problem> {
+) -> Result<(Asker, Received), Problem> {
     let from = Client::address(&request);
     let (parts, incoming) = request.into_parts();
-    let key = presented_key::check_key(gateway, &parts.headers, Kind::Caller, from).await?;
+    let asker = match presented_key::browser_token(&parts.headers) {
+        Some(token) => {
+            Asker::Page(presented_key::check_token(gateway, token, &parts.headers, from).await?)
+        }
+        None => Asker::Service(
+            presented_key::check_key(gateway, &parts.headers, Kind::Caller, from).await?,
+        ),
+    };
     body::require_json(&parts.headers)?;
     let most = most_bytes(host);
     let expected = body::expected(&parts.headers, most);
-    let (turn, mut held) = gateway.begin_question(&key, expected, deadline).await?;
+    let (turn, mut held) = gateway.begin_question(asker.key(), expected, deadline).await?;
     let body = body::read(&parts.headers, incoming, most, host.limits(), deadline).await?;
     held.shrink_to(body.len());
-    Ok((key, Received { body, held, turn }))
+    Ok((asker, Received { body, held, turn }))
 }
 
 fn most_bytes(host: &Host) -> usize {

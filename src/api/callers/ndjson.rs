@@ -15,7 +15,7 @@ use crate::gateway::{Answered, Caller, Deadline, Error, Gateway, Held, Merge, Re
 use crate::web::negotiation::Packer;
 use crate::web::problem::Problem;
 use crate::web::streaming::{PIECE, Pause};
-use crate::wire::question::{LastLine, Report};
+use crate::wire::question::{LastLine, PageReport, Report};
 use crate::wire::table;
 
 /// The status waits for the first post or the end, since there may be no results at all.
@@ -27,6 +27,7 @@ pub(crate) async fn stream(
     gzipped: bool,
 ) -> Result<Response, Problem> {
     let (to, mut parts) = channel(1);
+    let is_page = caller.token.is_some();
     let mut asking = JoinSet::new();
     asking
         .spawn(async move { gateway.answer_question(&caller, received, deadline, Some(to)).await });
@@ -39,6 +40,7 @@ pub(crate) async fn stream(
         rest: Rest::Sent,
         pause: Pause::default(),
         held: None,
+        is_page,
     };
     if let Some(first) = first {
         lines.walk = Some(first.into_walk().1);
@@ -61,6 +63,7 @@ struct Lines {
     pause: Pause,
     /// Set once the question is answered; until then, its task holds the memory.
     held: Option<Held>,
+    is_page: bool,
 }
 
 /// What comes after the posts.
@@ -76,9 +79,14 @@ impl Lines {
     fn end_with(&mut self, answered: Answered) -> Result<(), Error> {
         let Answered { merged, held, lookups, calls, missing, notes } = answered;
         let (remarks, walk) = merged.into_walk();
-        let countersign = Report::of(&lookups, &calls, &missing, notes);
-        let line = LastLine { countersign, remarks: &remarks };
-        let mut line = serde_json::to_vec(&line).map_err(|error| Error::Internal(error.into()))?;
+        let line = if self.is_page {
+            let countersign = PageReport::of(&lookups, &calls, &missing, notes);
+            serde_json::to_vec(&LastLine { countersign, remarks: &remarks })
+        } else {
+            let countersign = Report::of(&lookups, &calls, &missing, notes);
+            serde_json::to_vec(&LastLine { countersign, remarks: &remarks })
+        };
+        let mut line = line.map_err(|error| Error::Internal(error.into()))?;
         line.push(b'\n');
         (self.walk, self.rest, self.held) = (Some(walk), Rest::LastLine(line), Some(held));
         Ok(())

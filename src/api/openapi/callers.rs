@@ -6,21 +6,24 @@ use utoipa::openapi::path::ParameterIn;
 
 use crate::api::callers::engagement::SPREADSHEET;
 use crate::api::openapi::audience::Audience;
-use crate::api::openapi::examples::{POST_ID, USER_ID};
+use crate::api::openapi::examples::{ORIGIN, POST_ID, USER_ID};
 use crate::api::openapi::for_operators::creates_link;
 use crate::api::openapi::operation::{Content, Operation, Parameter};
+use crate::api::openapi::page_problems;
 use crate::api::openapi::problems;
 use crate::api::openapi::schemas::named;
 use crate::api::openapi::schemas::request_name;
+use crate::api::openapi::shape::shape;
 use crate::model::Endpoint;
 use crate::model::key::Kind;
+use crate::wire::browser::{CreatedToken, NewToken};
 use crate::wire::schema::{one_of, text};
 
 const RELAYED: &[&str] =
     &["RequestId", "CountersignAuth", "ServerTiming", "RateLimitPolicy", "RateLimit"];
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![totals(), last_hours(), historical(), question(), plan(), link()]
+    vec![totals(), last_hours(), historical(), question(), plan(), browser_token(), link()]
 }
 
 fn totals() -> Operation {
@@ -155,7 +158,7 @@ fn question() -> Operation {
 "#
     );
     operation(HttpMethod::Post, "/v1/engagement", "engagement", "Ask one question of any size")
-        .about("Any number of posts by any authors, any period, public and private engagement types. The gateway makes as few calls to X as possible, in parallel, and merges the results into one response. Its member `countersign` lists the calls that were made, what is missing, and why (see `MissingReason`). If there are no results at all, the response is the problem `nothing_answered`.\n\nLimits, each a setting of the gateway with this default: 10,000 posts (`limits.question_posts`), 365 days (`limits.question_days`), 2,000,000 values (`limits.question_numbers`), 8 questions of one key at the same time (`limits.key_questions`; more wait), and 30 seconds (`limits.request_deadline`). 3 groupings, as at X.\n\nThe response is JSON unless `Accept` asks for `text/csv` or `application/x-ndjson`, or `format` for a spreadsheet.")
+        .about("Any number of posts by any authors, any period, public and private engagement types. The gateway makes as few calls to X as possible, in parallel, and merges the results into one response. Its member `countersign` lists the calls that were made, what is missing, and why (see `MissingReason`). If there are no results at all, the response is the problem `nothing_answered`.\n\nLimits, each a setting of the gateway with this default: 10,000 posts (`limits.question_posts`), 365 days (`limits.question_days`), 2,000,000 values (`limits.question_numbers`), 8 questions of one key at the same time (`limits.key_questions`; more wait), and 30 seconds (`limits.request_deadline`). 3 groupings, as at X.\n\nThe response is JSON unless `Accept` asks for `text/csv` or `application/x-ndjson`, or `format` for a spreadsheet.\n\nPages in browsers send a token of `POST /v1/browser-tokens` instead of a key, and no `accounts` or `owners`; for them, `countersign.calls` is `{\"made\": 1, \"saved\": 0}`, and answers name no accounts.")
         .takes(Parameter {
             name: "format",
             place: ParameterIn::Query,
@@ -192,6 +195,7 @@ fn question() -> Operation {
         .refuses(problems::of_requests())
         .refuses(problems::of_questions())
         .refuses(problems::of_nothing())
+        .refuses(page_problems::of_tokens())
 }
 
 fn plan() -> Operation {
@@ -225,6 +229,36 @@ fn question_example() -> Value {
     })
 }
 
+fn browser_token() -> Operation {
+    let new = json!({
+        "subject": "viewer-42",
+        "origins": [ORIGIN],
+        "expires_in": "10m",
+        "max_age": "60s",
+        "question": {
+            "tweet_ids": [POST_ID],
+            "engagement_types": ["impressions", "favorites"],
+            "windows": ["totals", { "last": "28d" }],
+            "groupings": { "by_post": { "group_by": ["tweet.id", "engagement.type"] } },
+        },
+    });
+    let created = json!({
+        "token": format!("csb_{}", "x".repeat(400)),
+        "id": "bt_4vJ0aBcDeF",
+        "expires_in": 600,
+        "renew_in": 540,
+        "expires_at": "2026-03-10T21:25:30Z",
+    });
+    let path = "/v1/browser-tokens";
+    operation(HttpMethod::Post, path, "create_browser_token", "Make a token for a web page")
+        .about("With the token, a page of one of the origins asks `POST /v1/engagement` itself, for what `question` allows and nothing else, until the token ends. The key must be allowed to make tokens. A token ends with its key, and when it is withdrawn.")
+        .reads(Content::json(shape::<NewToken>(), new))
+        .gives("201", "The token, which is stored nowhere.", shape::<CreatedToken>(), created)
+        .refuses(problems::of_bodies())
+        .refuses(problems::of_field("/expires_in", "must be from 1s to 1h"))
+        .refuses(page_problems::of_new_tokens())
+}
+
 fn link() -> Operation {
     creates_link(operation(
         HttpMethod::Post,
@@ -245,4 +279,5 @@ fn operation(
 ) -> Operation {
     Operation::new(Audience::Callers, method, path, id, summary)
         .refuses(problems::of_keys(Kind::Caller))
+        .refuses(page_problems::of_leaks())
 }

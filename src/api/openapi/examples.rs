@@ -10,6 +10,8 @@ use time::{Date, Duration};
 pub(crate) const POST_ID: &str = "1560000000000000000";
 /// The user id of `@alice`.
 pub(crate) const USER_ID: &str = "7588892";
+/// The origin of pages for which tokens are made.
+pub(crate) const ORIGIN: &str = "https://app.example.com";
 /// The day on which the examples were written.
 const WRITTEN: Date = date!(2026 - 03 - 10);
 /// How dates of examples begin.

@@ -8,6 +8,7 @@ use utoipa::openapi::{HttpMethod, RefOr, Schema};
 use crate::api::openapi::audience::Audience;
 use crate::api::openapi::examples::USER_ID;
 use crate::api::openapi::operation::{Content, Operation, Parameter};
+use crate::api::openapi::page_problems;
 use crate::api::openapi::problems;
 use crate::api::openapi::schemas::named;
 use crate::api::openapi::shape::shape;
@@ -68,7 +69,8 @@ pub(crate) fn operation(
 ) -> Operation {
     let changes = method != HttpMethod::Get;
     let operation = Operation::new(Audience::Operators, method, path, id, summary)
-        .refuses(problems::of_keys(Kind::Admin));
+        .refuses(problems::of_keys(Kind::Admin))
+        .refuses(page_problems::of_leaks());
     if changes { operation.refuses(problems::of_changes()) } else { operation }
 }
 

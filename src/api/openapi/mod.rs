@@ -9,6 +9,7 @@ mod callers;
 pub(crate) mod examples;
 pub(crate) mod for_operators;
 pub(crate) mod operation;
+mod page_problems;
 mod probes;
 mod problem_schemas;
 pub(crate) mod problems;

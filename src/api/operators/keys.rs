@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
-use crate::api::openapi::examples::USER_ID;
+use crate::api::openapi::examples::{ORIGIN, USER_ID};
 use crate::api::openapi::for_operators::{KEY, after, in_path, limit, operation, with};
 use crate::api::openapi::operation::{Content, Operation};
 use crate::api::openapi::problems;
@@ -22,7 +22,7 @@ use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
 use crate::web::paging::{Limit, page};
 use crate::web::problem::Problem;
-use crate::wire::{CreatedKey, Key, KeyChanges, NewKey};
+use crate::wire::{CreatedKey, Key, KeyChanges, NewKey, Withdrawal, Withdrawn};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +34,13 @@ pub(crate) struct ListQuery {
 
 /// The descriptions of this file's handlers.
 pub(crate) fn operations() -> Vec<Operation> {
-    vec![describe_list(), describe_create(), describe_update(), describe_revoke()]
+    vec![
+        describe_list(),
+        describe_create(),
+        describe_update(),
+        describe_withdraw(),
+        describe_revoke(),
+    ]
 }
 
 /// Keys by id; `next` is the `after` of the next page.
@@ -78,7 +84,7 @@ pub(crate) async fn create(
 fn describe_create() -> Operation {
     let new = json!({
         "name": "dashboard", "app": "demo", "accounts": [USER_ID],
-        "endpoints": ["totals", "28hr"], "expires": "90d",
+        "endpoints": ["totals", "28hr"], "browser": true, "origins": [ORIGIN], "expires": "90d",
     });
     let created = with(key_example(), "secret", format!("csk_{KEY}_{}", "x".repeat(49)));
     operation(HttpMethod::Post, "/admin/v1/keys", "create_key", "Create a key")
@@ -113,6 +119,36 @@ fn describe_update() -> Operation {
         .refuses(problems::not_found("key"))
 }
 
+/// Withdraws the tokens that a key, given by id or name, has made.
+pub(crate) async fn withdraw_tokens(
+    State(host): State<Host>,
+    Extension(actor): Extension<Actor>,
+    Path(key): Path,
+    request: Request,
+) -> Result<Json<Withdrawn>, Problem> {
+    let Withdrawal { subject } = extract::json_or_default(&host, request).await?;
+    Ok(Json(host.gateway().withdraw_tokens(&key, subject, &actor.0).await?.into()))
+}
+
+fn describe_withdraw() -> Operation {
+    let subject = || Some("viewer-42".to_owned());
+    let withdrawn = Withdrawn {
+        key: KEY.to_owned(),
+        name: "dashboard".to_owned(),
+        subject: subject(),
+        tokens_after: "2026-03-10T21:15:30Z".to_owned(),
+    };
+    let path = "/admin/v1/keys/{key}/withdraw-tokens";
+    operation(HttpMethod::Post, path, "withdraw_tokens", "Withdraw tokens")
+        .about("Tokens in browsers that the key has made are refused by all replicas within a second; those that it makes a second later are good.")
+        .takes(in_path("key", "The key's id, name or secret.", "dashboard"))
+        .reads(Content::json(shape::<Withdrawal>(), json!({ "subject": subject() })))
+        .gives("200", "What was withdrawn.", shape::<Withdrawn>(), json!(withdrawn))
+        .refuses(problems::of_bodies())
+        .refuses(problems::of_field("/subject", "must be 1 to 100 printable characters"))
+        .refuses(problems::not_found("key"))
+}
+
 /// Revokes a key, given by id or name.
 pub(crate) async fn revoke(
     State(host): State<Host>,
@@ -139,6 +175,8 @@ fn key_example() -> Value {
         app: Some("demo".to_owned()),
         accounts: Some(vec![USER_ID.to_owned()]),
         endpoints: Some(vec!["totals", "28hr"]),
+        browser: true,
+        origins: vec![ORIGIN.to_owned()],
         weight: 1,
         created_at: "2026-03-10T21:15:30Z".to_owned(),
         expires_at: Some("2026-06-08T21:15:30Z".to_owned()),

@@ -18,7 +18,8 @@ use crate::gateway::key::limits::check_limits;
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::Secret;
 use crate::model::key::{
-    self, Key, KeyLimits, Kind, Presented, RANDOM_LENGTH, Right, Role, Scopes, Unreadable,
+    self, Key, KeyLimits, Kind, MOST_ORIGINS, Presented, RANDOM_LENGTH, Right, Role, Scopes,
+    Unreadable,
 };
 use crate::store::{self, KeyFilter, Store, StoredKey};
 use crate::vault::{self, Seal, Vault};
@@ -277,7 +278,10 @@ impl Gateway {
         }
         if new.role.kind() == Kind::Admin {
             if new.scopes != Scopes::default() {
-                let fields = [&["app", "accounts", "endpoints"][..], &Right::ALL.map(Right::name)];
+                let fields = [
+                    &["app", "accounts", "endpoints", "origins"][..],
+                    &Right::ALL.map(Right::name),
+                ];
                 let fields = either(&fields.concat());
                 let detail = format!("an admin key has no {fields}; leave them out");
                 problems.push(Detail::at("", detail));
@@ -287,9 +291,29 @@ impl Gateway {
             return (None, problems);
         }
         problems.extend(check_limits(&new.limits));
+        problems.extend(check_origins(&new.scopes));
         let app = self.app(new.scopes.app.as_deref()).map(|app| app.name.clone());
         (app.map_err(|problem| problems.push(problem)).ok(), problems)
     }
+}
+
+/// What is wrong with the origins of a key.
+fn check_origins(scopes: &Scopes) -> Option<Detail> {
+    let (count, makes_tokens) = (scopes.origins.len(), scopes.rights.contains(&Right::Browser));
+    let detail = match count {
+        0 if makes_tokens => {
+            "name the origins of the pages, such as https://app.example.com, since tokens work there alone"
+                .to_owned()
+        }
+        1.. if !makes_tokens => {
+            "are for keys that make tokens for browsers; add that right, or leave them out".to_owned()
+        }
+        _ if count > MOST_ORIGINS => {
+            format!("has {count} origins; a key has at most {MOST_ORIGINS}")
+        }
+        _ => return None,
+    };
+    Some(Detail::at("/origins", detail))
 }
 
 /// Names in a sentence, such as `a, b or c`.

@@ -31,6 +31,8 @@ pub enum Wanted {
     Link,
     /// Something that is not HTTP.
     Connection,
+    /// To ask from a page.
+    Page,
 }
 
 /// What refusals that are summed together have in common.
@@ -40,6 +42,8 @@ struct Group {
     why: &'static str,
     /// The id of a key that exists.
     key_id: Option<String>,
+    /// The origin that a browser named.
+    origin: Option<Box<str>>,
     /// `None` where there was no room to keep addresses apart.
     from: Option<IpAddr>,
 }
@@ -74,6 +78,7 @@ impl Wanted {
             Wanted::SignIn => "console.refused",
             Wanted::Link => "link.refused",
             Wanted::Connection => "connection.refused",
+            Wanted::Page => "page.refused",
         }
     }
 
@@ -83,6 +88,7 @@ impl Wanted {
             Wanted::SignIn => "console",
             Wanted::Link => "link",
             Wanted::Connection => "connection",
+            Wanted::Page => "page",
         }
     }
 }
@@ -94,7 +100,7 @@ impl Refusals {
         let group = if sums.contains_key(&group) || sums.len() < MOST {
             group
         } else {
-            Group { key_id: None, from: None, ..group }
+            Group { key_id: None, origin: None, from: None, ..group }
         };
         let sum = sums.entry(group.clone()).or_insert_with(|| Sum::begun(now));
         sum.not_logged += 1;
@@ -167,8 +173,23 @@ impl Gateway {
         key_id: Option<&str>,
         from: IpAddr,
     ) {
+        self.record_refusal_at(wanted, why, key_id, None, from);
+    }
+
+    /// The same for a client that named its page's origin, which is repeated if it looks like one.
+    pub(in crate::gateway) fn record_refusal_at(
+        &self,
+        wanted: Wanted,
+        why: &'static str,
+        key_id: Option<&str>,
+        origin: Option<&str>,
+        from: IpAddr,
+    ) {
         let from = Some(from.to_canonical());
-        let group = Group { wanted, why, key_id: key_id.map(str::to_owned), from };
+        let is_shown =
+            |origin: &&str| origin.len() <= 200 && origin.bytes().all(|c| c.is_ascii_graphic());
+        let origin = origin.filter(is_shown).map(Box::from);
+        let group = Group { wanted, why, key_id: key_id.map(str::to_owned), origin, from };
         if let Some((group, times)) = self.0.refusals.count(group, self.now()) {
             log(&group, times);
         }
@@ -217,7 +238,8 @@ impl Gateway {
         };
         let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
         let since = store::whole_seconds(*since);
-        let detail = format!("{}: {times} since {}", group.why, rfc3339(since));
+        let at = group.origin.as_ref().map_or(String::new(), |origin| format!(", from {origin}"));
+        let detail = format!("{}{at}: {times} since {}", group.why, rfc3339(since));
         let action = group.wanted.action();
         self.0.store.insert_audit(&actor, action, &subject, &detail, self.now()).await
     }
@@ -226,7 +248,8 @@ impl Gateway {
 fn log(group: &Group, times: u64) {
     let peer = group.from.map(|address| address.to_string());
     let (action, why, key_id) = (group.wanted.action(), group.why, group.key_id.as_deref());
-    warn!(action, why, key_id, peer, times, "refused");
+    let origin = group.origin.as_deref();
+    warn!(action, why, key_id, origin, peer, times, "refused");
 }
 
 #[cfg(test)]
@@ -239,7 +262,7 @@ mod tests {
 
     fn group(last: u8) -> Group {
         let from = Some(IpAddr::from([10, 0, 0, last]));
-        Group { wanted: Wanted::Call, why: "not known", key_id: None, from }
+        Group { wanted: Wanted::Call, why: "not known", key_id: None, origin: None, from }
     }
 
     fn counts<T>(items: &[T], count: impl Fn(&T) -> u64) -> Vec<u64> {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::gateway::browser::claims::Token;
 use crate::gateway::key::KnownKey;
 use crate::model::Freshness;
 
@@ -16,4 +17,6 @@ pub struct Caller {
     pub freshness: Freshness,
     /// For how long the oldest of the numbers that were kept was kept, once that is known.
     pub oldest: Arc<OnceLock<Duration>>,
+    /// The token with which a page asks; `None` for services.
+    pub token: Option<Arc<Token>>,
 }

@@ -1,12 +1,13 @@
 //! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
 //! together again (`merge`, `tree` and `remarks`), written piece by piece (`text`), number by number or row by row
 //! (`numbers`), and how much memory that takes (`size`). All of that is pure; `authors` and `lookup` find the posts'
-//! authors, `admit` waits for the key's turn and for memory, `prepare`, `run` and `outcome` make the calls, `streaming`
+//! authors, `bounds` limits what pages may ask, `admit` waits for the key's turn and for memory, `prepare`, `run` and `outcome` make the calls, `streaming`
 //! hands out posts before all are complete, and `missing` says what is missing.
 
 pub mod admit;
 pub mod answered;
 pub mod authors;
+pub mod bounds;
 pub mod caller;
 mod keeping;
 pub mod kept;
@@ -105,9 +106,23 @@ impl Window {
             Window::Range(_) => Endpoint::Historical,
         }
     }
+
+    /// The range, if it is one.
+    pub fn span(self) -> Option<Span> {
+        match self {
+            Window::Range(span) => Some(span),
+            Window::Totals | Window::TwentyEightHours => None,
+        }
+    }
 }
 
 impl Span {
+    /// The last whole hours before `now`.
+    fn last(hours: i64, now: OffsetDateTime) -> Span {
+        let end = hour_of(now);
+        Span { start: end - Duration::hours(hours), end }
+    }
+
     /// The whole hours that it touches, from the start of the first to the end of the last.
     pub fn widened(self) -> Span {
         let start = hour_of(self.start);

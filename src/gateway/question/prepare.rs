@@ -11,9 +11,11 @@ use tokio::time::Instant;
 
 use crate::admission::Held;
 use crate::gateway::app::AppState;
+use crate::gateway::browser::claims::Token;
 use crate::gateway::key::KnownKey;
 use crate::gateway::question::answered::Answered;
 use crate::gateway::question::authors::visible_authors;
+use crate::gateway::question::bounds::page::for_page;
 use crate::gateway::question::caller::Caller;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::plan::{Known, MOST_CANDIDATES, Missing, Plan, Reason, plan};
@@ -89,8 +91,21 @@ impl Gateway {
         deadline: Deadline,
         parts: Option<Sender<Merge>>,
     ) -> Result<Answered, Error> {
+        let answered = self.find_answer(caller, received, deadline, parts).await;
+        if caller.token.is_some() { for_page(answered) } else { answered }
+    }
+
+    async fn find_answer(
+        &self,
+        caller: &Caller,
+        received: Received,
+        deadline: Deadline,
+        parts: Option<Sender<Merge>>,
+    ) -> Result<Answered, Error> {
         let (key, end) = (&caller.key, deadline.end);
-        let (app, question, mut held, _turn) = self.read_question(key, received, end).await?;
+        let token = caller.token.clone();
+        let (app, question, mut held, _turn) =
+            self.read_question(key, token, received, end).await?;
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
         let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
         let mut authors = self.find_authors(&question).await;
@@ -124,7 +139,8 @@ impl Gateway {
         received: Received,
         deadline: Deadline,
     ) -> Result<Planned, Error> {
-        let (app, question, held, _turn) = self.read_question(key, received, deadline.end).await?;
+        let (app, question, held, _turn) =
+            self.read_question(key, None, received, deadline.end).await?;
         let authors = self.find_authors(&question).await;
         let plan = self.plan_for(key, app, &question, &authors).await?;
         let now = self.now();
@@ -137,19 +153,22 @@ impl Gateway {
     async fn read_question(
         &self,
         key: &KnownKey,
+        token: Option<Arc<Token>>,
         Received { body, mut held, turn }: Received,
         end: Instant,
     ) -> Result<(&Arc<AppState>, Question, Held, QuestionTurn), Error> {
         self.grow_memory(&mut held, READING * body.len(), end).await?;
         let limits =
             Limits { posts: self.0.limits.question_posts, days: self.0.limits.question_days };
-        let read = move |body: &[u8], now| Question::read(body, &limits, now);
+        let read = move |body: &[u8], now| match &token {
+            Some(token) => token.bounds.read_question(body, &limits, now),
+            None => Question::read(body, &limits, now).map_err(Error::InvalidRequest),
+        };
         // X's own time decides what "last" means, and where an end in the future is cut.
-        let is_sound = |read: &Result<Question, _>| {
+        let is_sound = |read: &Result<Question, Error>| {
             read.as_ref().is_ok_and(|question| !question.is_by_our_clock)
         };
-        let question =
-            self.read_in_time(&body, read, is_sound).await.map_err(Error::InvalidRequest)?;
+        let question = self.read_in_time(&body, read, is_sound).await?;
         let app = self.granted_app(key, question.window.endpoint())?;
         let planned = question.posts.len().saturating_mul(question.slices() * PLANNED_POST);
         let kept = planned.saturating_add(KEPT * body.len());

@@ -41,8 +41,9 @@ impl Question {
         let endpoint = endpoint_of(&root);
         let metrics =
             problems.part(&TYPES, |part| part.metrics(endpoint, root.member("engagement_types")));
-        let window = problems
-            .part(&WINDOW, |part| part.question_window(given(&root, "window"), limits.days, now));
+        let window = problems.part(&WINDOW, |part| {
+            part.question_window(&WINDOW, given(&root, "window"), limits.days, now)
+        });
         let groupings =
             problems.part(&GROUPINGS, |part| part.named(endpoint, given(&root, "groupings")));
         let accounts = given(&root, "accounts");
@@ -59,12 +60,12 @@ impl Question {
 }
 
 /// An optional member; `null` is the same as none.
-fn given<'a, 'b>(root: &'a Node<'b>, name: &str) -> Option<&'a Node<'b>> {
+pub(super) fn given<'a, 'b>(root: &'a Node<'b>, name: &str) -> Option<&'a Node<'b>> {
     root.member(name).filter(|node| !matches!(node, Node::Null))
 }
 
 /// The endpoint that a body is for. If its window does not say, the one with fewest problems in the rest.
-fn endpoint_of(root: &Node<'_>) -> Endpoint {
+pub(super) fn endpoint_of(root: &Node<'_>) -> Endpoint {
     match given(root, "window") {
         None => Endpoint::Totals,
         Some(Node::Map(_)) => Endpoint::Historical,
@@ -97,7 +98,7 @@ impl Problems {
         }
     }
 
-    fn posts(&mut self, node: Option<&Node<'_>>, limits: &Limits) -> Vec<u64> {
+    pub(super) fn posts(&mut self, node: Option<&Node<'_>>, limits: &Limits) -> Vec<u64> {
         let items = self.list(&IDS, node, "post ids");
         if items.len() > limits.posts {
             let (count, most) = (items.len(), limits.posts);
@@ -115,7 +116,7 @@ impl Problems {
         each_once(posts)
     }
 
-    fn named(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<Grouping> {
+    pub(super) fn named(&mut self, endpoint: Endpoint, node: Option<&Node<'_>>) -> Vec<Grouping> {
         let Some(node) = node else {
             let group_by = vec![GroupBy::TweetId, GroupBy::EngagementType];
             return vec![Grouping { name: "by_tweet".to_owned(), group_by }];
@@ -201,7 +202,7 @@ impl Problems {
 }
 
 /// The post that a value names by its id or its URL.
-fn named_post(value: &Node<'_>) -> Option<u64> {
+pub(super) fn named_post(value: &Node<'_>) -> Option<u64> {
     match value {
         Node::Natural(id) => is_post_id(value).then_some(*id),
         Node::Text(text) => post::id_in(text.trim_ascii())?.parse().ok(),
@@ -210,7 +211,7 @@ fn named_post(value: &Node<'_>) -> Option<u64> {
 }
 
 /// The items without repetitions, in the same order.
-fn each_once<T: Clone + Eq + Hash>(mut items: Vec<T>) -> Vec<T> {
+pub(super) fn each_once<T: Clone + Eq + Hash>(mut items: Vec<T>) -> Vec<T> {
     let mut seen = HashSet::with_capacity(items.len());
     items.retain(|item| seen.insert(item.clone()));
     items

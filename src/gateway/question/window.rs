@@ -7,9 +7,6 @@ use crate::gateway::call::json::{Node, Path};
 use crate::gateway::question::{Span, Window, hour_of};
 
 pub(super) const WINDOW: Path = Path::Key(&Path::Root, "window");
-const START: Path = Path::Key(&WINDOW, "start");
-const END: Path = Path::Key(&WINDOW, "end");
-const LAST: Path = Path::Key(&WINDOW, "last");
 
 /// A window, and how it came about.
 pub(super) struct ReadWindow {
@@ -27,9 +24,10 @@ impl ReadWindow {
 }
 
 impl Problems {
-    /// The window; ranges begin at most `days` ago.
+    /// The window at that place; ranges begin at most `days` ago.
     pub(super) fn question_window(
         &mut self,
+        at: &Path<'_>,
         node: Option<&Node<'_>>,
         days: u16,
         now: Now,
@@ -41,15 +39,15 @@ impl Problems {
                 Some(ReadWindow::plain(Window::TwentyEightHours))
             }
             Some(node @ Node::Map(_)) => {
-                self.unknown_keys(&WINDOW, node, &["start", "end", "last"]);
+                self.unknown_keys(at, node, &["start", "end", "last"]);
                 match node.member("last").filter(|last| !matches!(last, Node::Null)) {
-                    Some(last) => self.last(node, last, days, now),
-                    None => self.range(node, days, now),
+                    Some(last) => self.last(at, (node, last), days, now),
+                    None => self.range(at, node, days, now),
                 }
             }
             Some(other) => {
                 let right = r#""totals", "28hr", an object like {"start": "2026-01-01", "end": "2026-01-31"} or {"last": "28d"}"#;
-                self.add(&WINDOW, format_args!("must be {right}{}", quoted(other)));
+                self.add(at, format_args!("must be {right}{}", quoted(other)));
                 None
             }
         }
@@ -58,14 +56,15 @@ impl Problems {
     /// The last whole hours, up to the one that ended last.
     fn last(
         &mut self,
-        node: &Node<'_>,
-        last: &Node<'_>,
+        at: &Path<'_>,
+        (node, last): (&Node<'_>, &Node<'_>),
         days: u16,
         now: Now,
     ) -> Option<ReadWindow> {
-        for (name, at) in [("start", &START), ("end", &END)] {
+        for name in ["start", "end"] {
             if node.member(name).is_some_and(|value| !matches!(value, Node::Null)) {
-                self.add(at, "is given beside last; give either last, or start and end");
+                let at = Path::Key(at, name);
+                self.add(&at, "is given beside last; give either last, or start and end");
             }
         }
         let hours = match last {
@@ -75,20 +74,21 @@ impl Problems {
         let most = i64::from(days) * 24;
         let Some(hours) = hours.filter(|hours| *hours > 0) else {
             let right = "must be a number of days or hours like \"28d\" or \"36h\"";
-            self.add(&LAST, format_args!("{right}{}", quoted(last)));
+            self.add(&Path::Key(at, "last"), format_args!("{right}{}", quoted(last)));
             return None;
         };
         if hours > most {
-            self.add(&LAST, format_args!("is longer than {days} days, the longest range"));
+            let detail = format_args!("is longer than {days} days, the longest range");
+            self.add(&Path::Key(at, "last"), detail);
             return None;
         }
-        let end = hour_of(now.at.to_offset(UtcOffset::UTC));
-        let window = Window::Range(Span { start: end - Duration::hours(hours), end });
+        let window = Window::Range(Span::last(hours, now.at.to_offset(UtcOffset::UTC)));
         Some(ReadWindow { window, is_by_our_clock: now.is_exact(), notes: Vec::new() })
     }
 
-    fn range(&mut self, node: &Node<'_>, days: u16, now: Now) -> Option<ReadWindow> {
-        let [start, end] = [("start", &START), ("end", &END)].map(|(name, at)| {
+    fn range(&mut self, at: &Path<'_>, node: &Node<'_>, days: u16, now: Now) -> Option<ReadWindow> {
+        let (from, to) = (Path::Key(at, "start"), Path::Key(at, "end"));
+        let [start, end] = [("start", &from), ("end", &to)].map(|(name, at)| {
             let value = node.member(name);
             if value.is_none() {
                 self.add(at, "is missing; give a time like 2026-01-31 or 2026-01-31T13:00:00Z");
@@ -98,15 +98,15 @@ impl Problems {
         let before = self.count();
         let earliest = hour_of(now.earliest() - Duration::days(days.into()));
         if start.is_some_and(|start| start >= now.latest()) {
-            self.add(&START, format_args!("is in the future; it is now {}", rfc3339(now.at)));
+            self.add(&from, format_args!("is in the future; it is now {}", rfc3339(now.at)));
         } else if start.is_some_and(|start| start < earliest) {
             let earliest = rfc3339(earliest);
             let detail = format!("is more than {days} days ago; the earliest start is {earliest}");
-            self.add(&START, detail);
+            self.add(&from, detail);
         }
         let (start, end) = (start?, end?);
         if end <= start {
-            self.add(&END, "must be after start");
+            self.add(&to, "must be after start");
         }
         // Only now are the times known to be near enough to the present for safe arithmetic.
         if self.count() > before {

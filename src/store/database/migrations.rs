@@ -24,7 +24,7 @@ pub struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "initial",
@@ -47,6 +47,14 @@ const MIGRATIONS: [Migration; 3] = [
         oldest_program: 2,
         postgres: include_str!("../../../migrations/postgres/0003_quotas.sql"),
         sqlite: include_str!("../../../migrations/sqlite/0003_quotas.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "browser_tokens",
+        // Earlier programs refuse keys that may make tokens, and read no withdrawals.
+        oldest_program: 2,
+        postgres: include_str!("../../../migrations/postgres/0004_browser_tokens.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0004_browser_tokens.sql"),
     },
 ];
 

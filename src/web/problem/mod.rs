@@ -91,6 +91,16 @@ impl Problem {
         )
     }
 
+    pub(crate) fn starting(detail: &'static str) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The gateway is busy", detail)
+            .retry(SOON)
+    }
+
+    pub(crate) fn not_for_tokens() -> Problem {
+        let detail = "a token for browsers is good for POST /v1/engagement alone";
+        Problem::new(StatusCode::FORBIDDEN, "not_allowed", "Not allowed", detail)
+    }
+
     pub(crate) fn wrong_type(detail: &'static str) -> Problem {
         Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "The body is not JSON", detail)
     }

@@ -21,7 +21,7 @@ impl From<Error> for Problem {
         let text = error.to_string();
         let (status, code, title) = status_of(&error);
         let detail = match &error {
-            Error::InvalidRequest(problems) => spell_out(problems),
+            Error::InvalidRequest(problems) | Error::Beyond(problems) => spell_out(problems),
             Error::AccountNotActive { state, since, reconnect } => {
                 let link =
                     "; that link is in reconnect_url and in the header Countersign-Reconnect-Url";
@@ -57,7 +57,7 @@ impl From<Error> for Problem {
         };
         Problem::new(status, code, title, detail).change(|parts| {
             parts.retry_after = retry_after(&error);
-            if let Error::InvalidRequest(problems) = &error {
+            if let Error::InvalidRequest(problems) | Error::Beyond(problems) = &error {
                 parts.problems.clone_from(problems);
             }
             parts.cause = Some(error);
@@ -79,6 +79,18 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
             (StatusCode::TOO_MANY_REQUESTS, "too_many_links", "Too many pending links")
         }
         Error::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", "Not allowed for this key"),
+        Error::Beyond(_) => (StatusCode::FORBIDDEN, "not_allowed", "Not allowed"),
+        Error::TokenInvalid => {
+            (StatusCode::UNAUTHORIZED, "token_invalid", "The token is not accepted")
+        }
+        Error::TokenExpired => (StatusCode::UNAUTHORIZED, "token_expired", "The token has ended"),
+        Error::TokenWithdrawn => {
+            (StatusCode::UNAUTHORIZED, "token_withdrawn", "The token was withdrawn")
+        }
+        Error::OriginNotAllowed => {
+            (StatusCode::FORBIDDEN, "origin_not_allowed", "Not allowed for this page")
+        }
+        Error::KeyLeaked => (StatusCode::FORBIDDEN, "key_leaked", "The key has leaked"),
         Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "Account not found"),
         Error::AccountNotActive { .. } => {
             (StatusCode::CONFLICT, "account_not_active", "The account cannot be used")

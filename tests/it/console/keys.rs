@@ -94,6 +94,7 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
         ("expires", "7d"),
     ];
     fields.extend(Right::ALL.map(|right| (right.name(), "true")));
+    fields.push(("origins", "https://b.example\r\nhttps://a.example"));
     let page = visitor.send(KEYS, &fields).await;
     is_page(&page, 200);
     let key = gateway
@@ -117,7 +118,7 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
         list.text().contains(&format!(
             "query 28hr, historical with accounts {alice}, {} only; {}",
             gateway.id("bob"),
-            Right::ALL.map(Right::words).join("; ")
+            "create links; make tokens for browsers at https://a.example, https://b.example; be sent by browsers"
         )),
         "{}",
         list.text()
@@ -154,6 +155,17 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
             &[("name", "x"), ("accounts", "7588892 alice")],
             "accounts",
             "must be a user id of 1 to 19 digits, not \"alice\"",
+        ),
+        (
+            &[("name", "x"), ("browser", "true"), ("origins", "https://a.example/x")],
+            "origins",
+            "must be written as browsers send it, without path or user: https://a.example",
+        ),
+        (&[("name", "x"), ("browser", "true")], "origins", "name the origins of the pages"),
+        (
+            &[("name", "x"), ("origins", "https://a.example")],
+            "origins",
+            "are for keys that make tokens for browsers",
         ),
         (&[("name", "x"), ("expires", "soon")], "expires", "must be a duration"),
         (&[("name", "x"), ("app", "none")], "app", "must be one of the configured apps"),

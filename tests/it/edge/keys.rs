@@ -43,6 +43,7 @@ async fn a_key_is_made_with_every_scope_and_keeps_to_it(database: Database) {
         "expires_at": "2026-06-08T21:15:30Z",
         "revoked_at": null,
         "last_used_at": null,
+        "origins": [],
     });
     for right in Right::ALL {
         expected[right.name()] = json!(false);

@@ -37,7 +37,7 @@ async fn every_question_in_a_demos_description_is_answered() {
         }
         asked += 1;
     }
-    assert_eq!(asked, 6);
+    assert_eq!(asked, 7);
 
     let page = Ask::new(&http, url, "GET", "/docs").send().await.text();
     let account = &card["accounts"][0];

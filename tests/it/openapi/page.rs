@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use countersign::api::openapi::Api;
-use countersign::model::key::Right;
 use serde_json::Value;
 
 use crate::database::{Kind, fresh};
@@ -107,7 +106,7 @@ fn describes_all(page: &str, document: &Value) {
 async fn its_commands_work_as_they_stand() {
     let database = fresh(Kind::Sqlite).await;
     let mut gateway = TestGateway::start(&database).await;
-    gateway.key = gateway.new_key(|key| key.scopes.rights = Right::ALL.into()).await;
+    gateway.key = gateway.mighty_key().await;
     let doors = Doors::open(gateway).await;
     let gateway = &doors.gateway;
     let mut commands: Vec<(String, &String)> = Vec::new();

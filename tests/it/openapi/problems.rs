@@ -1,6 +1,5 @@
 //! Errors are described for the operations that return them: real refusals, compared with the description.
 
-use countersign::model::key::Right;
 use serde_json::{Value, json};
 
 use crate::database::{Kind, fresh};
@@ -69,7 +68,7 @@ async fn bodies_that_are_not_what_is_asked_for() {
 #[tokio::test]
 async fn refusals_in_the_form_of_x() {
     let (mut doors, document) = (Doors::fresh().await, document());
-    doors.gateway.key = doors.gateway.new_key(|key| key.scopes.rights = Right::ALL.into()).await;
+    doors.gateway.key = doors.gateway.mighty_key().await;
     let alice = doors.gateway.sandbox.user("alice").user_id.clone();
     doors
         .gateway
@@ -200,7 +199,7 @@ async fn an_upstream_that_fails_and_accounts_that_have_ended() {
     let find = |id: &str| operations.iter().find(|operation| operation.id() == id).unwrap();
     let (historical, question, verify) =
         (find("historical"), find("engagement"), find("verify_account"));
-    doors.gateway.key = doors.gateway.new_key(|key| key.scopes.rights = Right::ALL.into()).await;
+    doors.gateway.key = doors.gateway.mighty_key().await;
 
     for (fault, code) in [("reset", "upstream_unreachable"), ("cut_body", "upstream_cut_short")] {
         doors.gateway.order(json!([{ "kind": fault, "path": "/insights/" }])).await;

@@ -182,6 +182,10 @@ fn fits(pattern: &str, text: &str) -> bool {
             text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
         }
         "^[1-5]([0-9]{2}|[xX]{2})$" => countersign::model::call::Statuses::parse(text).is_some(),
+        "^csb_[0-9A-Za-z_-]+$" => text.strip_prefix("csb_").is_some_and(|rest| {
+            !rest.is_empty()
+                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        }),
         "^whsec_" => text.starts_with("whsec_"),
         other if other.starts_with("^(?!(") => {
             !other[5..].split([')', '|']).any(|name| name == text)

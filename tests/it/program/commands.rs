@@ -181,6 +181,7 @@ async fn keys_come_and_go(database: Database) {
     let mut narrow = vec!["--app", "demo", "--account", alice, "--expires", "90d"];
     narrow.extend(["--endpoint", "totals", "--endpoint", "28hr"]);
     narrow.extend(rights.iter().map(|flag| &**flag));
+    narrow.extend(["--origins", "https://b.example", "--origins", "https://a.example"]);
     let secret = deployment.key(odd, &narrow).await;
     assert!(secret.starts_with("csk_") && secret.len() == 66, "{secret}");
     let admin = deployment.key("boss", &["--admin"]).await;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::connect::browser::Browser;
 use crate::database::{Database, on_both};
-use crate::gateway::RING;
+use crate::gateway::{ORIGIN, RING};
 use crate::http::Ask;
 use crate::program::deployment::{Deployment, Running};
 use crate::program::scan::{Canary, Seen};
@@ -242,6 +242,46 @@ async fn tell(
     ]
 }
 
+/// Has a page ask with a token in every way; gives the token and its key, which only the page's back end was told.
+async fn ask_as_page(
+    deployment: &Deployment,
+    running: &Running,
+    seen: &mut Seen,
+) -> Vec<(String, String)> {
+    let charts = deployment.key("charts", &["--browser", "--origins", ORIGIN]).await;
+    let http = reqwest::Client::new();
+    let ask = |path: &str, key: &str, body: &str| {
+        Ask::new(&http, &running.url, "POST", path)
+            .header("authorization", &format!("Bearer {key}"))
+            .header("content-type", "application/json")
+            .header("origin", ORIGIN)
+            .body(body)
+    };
+    let posts = deployment.sandbox.ids("alice", 1);
+    let question = json!({ "tweet_ids": posts, "engagement_types": ["favorites"] });
+    let new = json!({ "subject": "viewer-42", "question": question }).to_string();
+    let made = ask("/v1/browser-tokens", &charts, &new).header("origin", "").send().await;
+    let token = made.json()["token"].as_str().unwrap().to_owned();
+    for (path, key, body, origin) in [
+        ("/v1/engagement", &token, "{}", ORIGIN),
+        ("/v1/engagement", &token, "{\"tweet_ids\":[\"20\"]}", ORIGIN),
+        ("/v1/engagement", &token, "{}", "https://third.example.com"),
+        ("/v1/engagement", &format!("{token}x"), "{}", ORIGIN),
+        ("/v1/engagement/plan", &token, "{}", ORIGIN),
+        ("/v1/engagement", &charts, "{}", ORIGIN),
+        (&*format!("/{token}"), &token, "{}", ORIGIN),
+        (&*format!("/v1/engagement?token={token}"), &token, "{}", ORIGIN),
+    ] {
+        seen.ask(ask(path, key, body).header("origin", origin)).await;
+    }
+    seen.output("tokens", deployment.run(&["key", "tokens", "charts", "--withdraw"]).await);
+    seen.ask(ask("/v1/engagement", &token, "{}")).await;
+    vec![
+        ("token".to_owned(), token.get(40..100).unwrap().to_owned()),
+        ("key of pages".to_owned(), charts.get(17..).unwrap().to_owned()),
+    ]
+}
+
 /// Runs the commands that read the most, and one that revokes the key.
 async fn run_commands(deployment: &Deployment, key: &str, seen: &mut Seen) {
     for command in [
@@ -309,6 +349,7 @@ async fn no_secret_is_said_or_stored(database: Database) {
     administer(&deployment, &running, &admin, &other, &mut seen).await;
     let mut connecting = connect(&deployment, &running).await;
     connecting.extend(tell(&deployment, &running, &admin, &mut seen).await);
+    connecting.extend(ask_as_page(&deployment, &running, &mut seen).await);
     let metrics = Ask::new(&reqwest::Client::new(), &running.admin_url, "GET", "/metrics");
     seen.ask(metrics).await;
     deployment.sandbox.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;

@@ -22,7 +22,7 @@ mod statements;
 mod usage;
 
 use countersign::model::key::{Key, KeyLimits, Right, Role, Scopes};
-use countersign::model::{Endpoint, UserId};
+use countersign::model::{Endpoint, Origin, UserId};
 use countersign::store::NewAccount;
 
 use crate::database::NOW;
@@ -47,6 +47,7 @@ fn key(id: &str, name: &str) -> Key {
         accounts: Some(vec![self::id(7), self::id(11)]),
         endpoints: Some(vec![Endpoint::Totals, Endpoint::TwentyEightHours]),
         rights: Right::ALL.into(),
+        origins: vec![Origin::parse("https://app.example.com").unwrap()],
     };
     Key {
         id: id.to_owned(),

@@ -59,6 +59,9 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("tower_http", &["api", "pages", "sandbox", "server", "web"]),
     ("askama", &["pages", "sandbox"]),
     ("ipnet", &["config"]),
+    ("postcard", &["gateway"]),
+    // `store` has a module of that name.
+    ("use url", &["model"]),
     ("utoipa", &["api", "pages", "wire"]),
     ("toml", &["config"]),
     ("clap", &["cli", "main"]),

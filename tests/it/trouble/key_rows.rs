@@ -77,7 +77,7 @@ async fn a_row_with_other_rights_is_refused(database: Database) {
         is_refused(&gateway, &key, added).await;
     }
     for what in ["rights = ''", "rights = rights || ' everything'"] {
-        let key = gateway.new_key(|key| key.scopes.rights = Right::ALL.into()).await;
+        let key = gateway.mighty_key().await;
         edit(&database, &key, what).await;
         is_refused(&gateway, &key, what).await;
     }

@@ -51,7 +51,7 @@ fn with_key(ask: Ask, key: &str) -> Ask {
 }
 
 /// The public part of a key.
-fn id_of(key: &str) -> &str {
+pub fn id_of(key: &str) -> &str {
     key.split('_').nth(1).unwrap()
 }
 

@@ -57,11 +57,14 @@ impl Gateway {
     pub(in crate::gateway) async fn read_in_time<T: Send + 'static>(
         &self,
         body: &Bytes,
-        read: impl Fn(&[u8], Now) -> T + Copy + Send + 'static,
+        read: impl Fn(&[u8], Now) -> T + Clone + Send + 'static,
         is_sound: impl Fn(&T) -> bool,
     ) -> T {
         let upstream = &self.0.upstream;
-        let read_at = |now| json::aside(body, move |body| read(body, now));
+        let read_at = |now| {
+            let read = read.clone();
+            json::aside(body, move |body| read(body, now))
+        };
         let mut outcome = read_at(Now::exact(upstream.now())).await;
         if !is_sound(&outcome) && !upstream.knows_time() {
             outcome = read_at(Now::uncertain(upstream.now())).await;

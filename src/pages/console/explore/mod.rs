@@ -67,7 +67,7 @@ pub(crate) async fn run(
     let gateway = host.gateway();
     let key = gateway.as_caller(&session, Some(&*form.app).filter(|app| !app.is_empty()))?;
     let (freshness, oldest) = (Freshness::default(), Arc::default());
-    let caller = Caller { key, from, request_id, freshness, oldest };
+    let caller = Caller { key, from, request_id, freshness, oldest, token: None };
     let wants = fields.iter().find(|field| field.0 == "wants").map_or("", |field| &field.1);
 
     let (chrome, curl) =
@@ -229,7 +229,7 @@ fn explain(reason: Reason) -> &'static str {
 }
 
 fn download(answered: Answered, form: Form) -> Response {
-    let mut response = engagement::whole(answered, form, false);
+    let mut response = engagement::whole(answered, form, false, false);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, form.content_type());
     let name = HeaderValue::from_static("attachment; filename=\"engagement.csv\"");

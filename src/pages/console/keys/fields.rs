@@ -20,6 +20,7 @@ pub(crate) struct Fields {
     #[serde(rename = "28hr")]
     pub(crate) twenty_eight_hours: bool,
     pub(crate) historical: bool,
+    pub(crate) origins: String,
     pub(crate) expires: String,
     #[serde(flatten)]
     pub(crate) limits: LimitFields,

@@ -193,6 +193,8 @@ impl Fields {
     fn read(&self) -> Result<NewKey, Vec<Detail>> {
         let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let ids = self.accounts.split([' ', ',', '\n', '\r', '\t']).filter(|id| !id.is_empty());
+        let origins =
+            self.origins.split([' ', ',', '\n', '\r', '\t']).filter(|text| !text.is_empty());
         let chosen = self.endpoints().into_iter().filter(|endpoint| endpoint.1);
         let new = wire::NewKey {
             name: self.name.trim().to_owned(),
@@ -200,6 +202,7 @@ impl Fields {
             app: given(&self.app),
             accounts: ids.map(str::to_owned).collect(),
             endpoints: chosen.map(|endpoint| endpoint.0.name().to_owned()).collect(),
+            origins: origins.map(str::to_owned).collect(),
             expires: given(&self.expires),
             ..wire::NewKey::default()
         }

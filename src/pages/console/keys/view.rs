@@ -197,8 +197,15 @@ pub fn may(key: &Key) -> String {
                 format!("{noun} {} only", ids.join(", "))
             });
             let query = format!("query {endpoints} with {accounts}");
-            let rights = scopes.rights.iter().map(|right| right.words());
-            std::iter::once(&*query).chain(rights).collect::<Vec<_>>().join("; ")
+            let rights = scopes.rights.iter().map(|right| match right {
+                Right::Browser => {
+                    let origins: Vec<String> =
+                        scopes.origins.iter().map(ToString::to_string).collect();
+                    format!("{} at {}", right.words(), origins.join(", "))
+                }
+                Right::CreateLinks | Right::InBrowsers => right.words().to_owned(),
+            });
+            std::iter::once(query).chain(rights).collect::<Vec<_>>().join("; ")
         }
     }
 }

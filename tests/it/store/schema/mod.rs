@@ -1,5 +1,6 @@
 //! Migrations.
 
+use countersign::model::Origin;
 use countersign::model::key::{Right, Role};
 use countersign::model::quota::KeyLease;
 use countersign::model::usage::Aspect;
@@ -11,8 +12,12 @@ use crate::database::{Database, Kind, NOW, on_both};
 use crate::store::id;
 
 /// What each version's program may have written, by version.
-const ROWS: [(i64, &str); 3] =
-    [(1, include_str!("0001.sql")), (2, include_str!("0002.sql")), (3, include_str!("0003.sql"))];
+const ROWS: [(i64, &str); 4] = [
+    (1, include_str!("0001.sql")),
+    (2, include_str!("0002.sql")),
+    (3, include_str!("0003.sql")),
+    (4, include_str!("0004.sql")),
+];
 
 async fn eight_replicas_that_start_at_once_migrate_once(database: Database) {
     let mut replicas = JoinSet::new();
@@ -119,6 +124,13 @@ async fn rows_of_every_version_are_read_after_the_last(database: Database) {
     let (pool, lease) = &leases.quotas[0];
     assert_eq!((&*pool.0, &*pool.1, lease.made), ("main", "app-only totals", 12));
     assert_eq!(leases.keys[0].1, KeyLease { made: 5, most: 20, wanted: 9 });
+    let charts = store.find_key("k4").await.unwrap().expect("a key").key.unwrap();
+    let origins: Vec<_> = charts.scopes.origins.iter().map(Origin::as_str).collect();
+    assert_eq!(origins, ["https://app.example.com", "http://localhost:8300"]);
+    let withdrawn = store.list_withdrawals(5).await.unwrap();
+    assert_eq!((&*withdrawn[0].subject, withdrawn[0].tokens_after), ("viewer-42", 1_773_177_330));
+    let seals = store.list_token_seals().await.unwrap();
+    assert_eq!(seals, [("k0000001".to_owned(), 1_773_180_990)]);
 }
 
 async fn add_version(database: &Database, version: i64, oldest_program: i64) {

@@ -1,0 +1,26 @@
+-- Keys may make tokens for pages of their origins; these tokens can be withdrawn.
+
+alter table key add column origins text not null default '';
+comment on column key.origins is
+    'origins of pages for which it may make tokens, separated by spaces';
+
+create table token_withdrawal (
+    key_id       text collate "C" not null,
+    subject      text collate "C" not null,
+    tokens_after bigint not null,
+    constraint token_withdrawal_pkey primary key (key_id, subject),
+    constraint token_withdrawal_key foreign key (key_id) references key (key_id) on delete cascade
+);
+comment on table token_withdrawal is 'tokens that were withdrawn; kept until they would have ended';
+comment on column token_withdrawal.subject is 'whose tokens; empty for all of the key''s';
+comment on column token_withdrawal.tokens_after is
+    'in seconds since 1970; tokens made later are good';
+
+create table token_seal (
+    vault_key    text collate "C" not null,
+    needed_until bigint not null,
+    constraint token_seal_pkey primary key (vault_key)
+);
+comment on table token_seal is 'vault keys that sealed tokens';
+comment on column token_seal.needed_until is
+    'in seconds since 1970; no token that it sealed lives longer';

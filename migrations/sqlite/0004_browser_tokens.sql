@@ -1,0 +1,23 @@
+-- Keys may make tokens for pages of their origins; these tokens can be withdrawn.
+
+-- Origins of pages for which it may make tokens, separated by spaces.
+alter table key add column origins text not null default '';
+
+-- Tokens that were withdrawn; kept until they would have ended.
+create table token_withdrawal (
+    key_id       text not null,
+    -- Whose tokens; empty for all of the key's.
+    subject      text not null,
+    -- In seconds since 1970; tokens made later are good.
+    tokens_after integer not null,
+    constraint token_withdrawal_pkey primary key (key_id, subject),
+    constraint token_withdrawal_key foreign key (key_id) references key (key_id) on delete cascade
+) strict, without rowid;
+
+-- Vault keys that sealed tokens.
+create table token_seal (
+    vault_key    text not null,
+    -- In seconds since 1970; no token that it sealed lives longer.
+    needed_until integer not null,
+    constraint token_seal_pkey primary key (vault_key)
+) strict, without rowid;

@@ -1,0 +1,168 @@
+//! What a token says, and its text: sealed with the vault's active key, so that its holder can neither read nor alter
+//! it, and nothing has to be stored.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::gateway::question::bounds::{BoundWindow, Bounds};
+use crate::gateway::question::{Grouping, Span};
+use crate::model::browser::PREFIX;
+use crate::model::{GroupBy, Metric, Origin, Secret};
+use crate::vault::{self, Seal, Vault};
+
+/// The version of the sealed contents.
+const VERSION: u8 = 1;
+/// No token is longer, in bytes: its maker is told.
+const LONGEST: usize = 8 * 1024;
+
+/// Why a text is no token, in words for the log.
+pub(super) const NO_TOKEN: &str = "it is not a token that this gateway has sealed";
+
+/// What a token says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Token {
+    /// Its name in logs.
+    pub id: String,
+    /// The id of the key that made it.
+    pub key_id: String,
+    /// In seconds since 1970.
+    pub made_at: i64,
+    /// In seconds since 1970.
+    pub ends_at: i64,
+    /// The maker's own name for its holder; empty for none.
+    pub subject: String,
+    pub origins: Vec<Origin>,
+    /// The oldest numbers that its holder accepts, in seconds.
+    pub max_age: u32,
+    pub bounds: Bounds,
+}
+
+/// The contents as they are sealed. Names stand for themselves, so that a later version reads them alike.
+#[derive(Deserialize, Serialize)]
+struct Sealed<'a> {
+    version: u8,
+    id: &'a str,
+    key_id: &'a str,
+    made_at: i64,
+    ends_at: i64,
+    subject: &'a str,
+    origins: Vec<&'a str>,
+    max_age: u32,
+    posts: Vec<u64>,
+    metrics: Option<Vec<&'a str>>,
+    windows: Option<Vec<SealedWindow>>,
+    groupings: Option<Vec<(&'a str, Vec<&'a str>)>>,
+}
+
+/// Times in seconds since 1970.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+enum SealedWindow {
+    Totals,
+    TwentyEightHours,
+    Last { hours: i64 },
+    Range { start: i64, end: i64 },
+}
+
+impl Token {
+    /// The token's text; `None` if it would be too long to be sent.
+    pub(super) fn seal(&self, vault: &Vault) -> Result<Option<Secret>, vault::Error> {
+        let contents =
+            postcard::to_allocvec(&Sealed::from(self)).map_err(|_| vault::Error::BadRing)?;
+        let record = vault.seal(&Seal::browser_token(), &contents)?;
+        let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(record));
+        Ok((text.len() <= LONGEST).then(|| Secret::new(text)))
+    }
+
+    /// Reads a token that this gateway's vault has sealed.
+    pub(super) fn open(vault: &Vault, text: &str) -> Option<Token> {
+        let text = text.strip_prefix(PREFIX).filter(|_| text.len() <= LONGEST)?;
+        let record = URL_SAFE_NO_PAD.decode(text).ok()?;
+        let contents = vault.open(&Seal::browser_token(), &record).ok()?;
+        let (sealed, rest) = postcard::take_from_bytes::<Sealed<'_>>(&contents).ok()?;
+        (sealed.version == VERSION && rest.is_empty()).then(|| Token::read(sealed))?
+    }
+
+    fn read(sealed: Sealed<'_>) -> Option<Token> {
+        let metrics = sealed.metrics.map(|all| all.into_iter().map(Metric::from_name).collect());
+        let windows = sealed.windows.map(|all| all.into_iter().map(window).collect());
+        let groupings = sealed.groupings.map(|all| all.into_iter().map(grouping).collect());
+        Some(Token {
+            id: sealed.id.to_owned(),
+            key_id: sealed.key_id.to_owned(),
+            made_at: sealed.made_at,
+            ends_at: sealed.ends_at,
+            subject: sealed.subject.to_owned(),
+            origins: sealed
+                .origins
+                .into_iter()
+                .map(|origin| Origin::parse(origin).ok())
+                .collect::<Option<_>>()?,
+            max_age: sealed.max_age,
+            bounds: Bounds {
+                posts: sealed.posts,
+                metrics: whole(metrics)?,
+                windows: whole(windows)?,
+                groupings: whole(groupings)?,
+            },
+        })
+    }
+}
+
+/// A part that is there and could be read, or that is not there.
+#[expect(clippy::option_option, reason = "a part that cannot be read spoils the whole")]
+fn whole<T>(part: Option<Option<T>>) -> Option<Option<T>> {
+    match part {
+        Some(read) => read.map(Some),
+        None => Some(None),
+    }
+}
+
+impl<'a> From<&'a Token> for Sealed<'a> {
+    fn from(token: &'a Token) -> Sealed<'a> {
+        let Bounds { posts, metrics, windows, groupings } = &token.bounds;
+        let window = |window: &BoundWindow| match window {
+            BoundWindow::Totals => SealedWindow::Totals,
+            BoundWindow::TwentyEightHours => SealedWindow::TwentyEightHours,
+            BoundWindow::Last { hours } => SealedWindow::Last { hours: *hours },
+            BoundWindow::Range(Span { start, end }) => {
+                SealedWindow::Range { start: start.unix_timestamp(), end: end.unix_timestamp() }
+            }
+        };
+        let grouping = |grouping: &'a Grouping| {
+            (&*grouping.name, grouping.group_by.iter().map(|level| level.name()).collect())
+        };
+        Sealed {
+            version: VERSION,
+            id: &token.id,
+            key_id: &token.key_id,
+            made_at: token.made_at,
+            ends_at: token.ends_at,
+            subject: &token.subject,
+            origins: token.origins.iter().map(Origin::as_str).collect(),
+            max_age: token.max_age,
+            posts: posts.clone(),
+            metrics: metrics.as_ref().map(|all| all.iter().map(|metric| metric.name()).collect()),
+            windows: windows.as_ref().map(|all| all.iter().map(window).collect()),
+            groupings: groupings.as_ref().map(|all| all.iter().map(grouping).collect()),
+        }
+    }
+}
+
+fn window(sealed: SealedWindow) -> Option<BoundWindow> {
+    let time = |at: i64| OffsetDateTime::from_unix_timestamp(at).ok();
+    Some(match sealed {
+        SealedWindow::Totals => BoundWindow::Totals,
+        SealedWindow::TwentyEightHours => BoundWindow::TwentyEightHours,
+        SealedWindow::Last { hours } => BoundWindow::Last { hours },
+        SealedWindow::Range { start, end } => {
+            BoundWindow::Range(Span { start: time(start)?, end: time(end)? })
+        }
+    })
+}
+
+fn grouping((name, levels): (&str, Vec<&str>)) -> Option<Grouping> {
+    let group_by = levels.into_iter().map(GroupBy::from_name).collect::<Option<_>>()?;
+    Some(Grouping { name: name.to_owned(), group_by })
+}

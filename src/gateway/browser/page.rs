@@ -1,0 +1,87 @@
+//! Checking the token that a page presents. It needs no query once its key is known, and says of each refusal what the
+//! page can do about it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::gateway::browser::claims::{NO_TOKEN, Token};
+use crate::gateway::key::KnownKey;
+use crate::gateway::{Error, Gateway, Wanted};
+use crate::model::key::{Kind, Right};
+use crate::model::{Freshness, Origin};
+
+/// A page that asks with a token which is good.
+#[derive(Clone)]
+pub struct TokenHolder {
+    /// The key that made the token.
+    pub key: Arc<KnownKey>,
+    pub token: Arc<Token>,
+}
+
+impl Token {
+    /// What of a question may be answered by what is known already.
+    pub fn freshness(&self) -> Freshness {
+        let max_age = Duration::from_secs(self.max_age.into());
+        Freshness { max_age, is_own: false }
+    }
+}
+
+impl Gateway {
+    /// Checks a token: its seal, its end, its key, whether it was withdrawn, and the origin that the browser names, in
+    /// that order.
+    pub async fn check_token(
+        &self,
+        text: &str,
+        origin: Option<&str>,
+        from: IpAddr,
+    ) -> Result<TokenHolder, Error> {
+        let Some(token) = Token::open(&self.0.vault, text) else {
+            self.record_page_refusal(NO_TOKEN, None, origin, from);
+            return Err(Error::TokenInvalid);
+        };
+        let now = self.now();
+        let leeway = i64::try_from(self.0.browser.leeway.as_secs()).unwrap_or_default();
+        if now.unix_timestamp() > token.ends_at.saturating_add(leeway) {
+            return Err(Error::TokenExpired);
+        }
+        let key = self.find_usable_key(&token.key_id, Kind::Caller).await?;
+        let key = key.filter(|known| known.key.scopes.rights.contains(&Right::Browser));
+        let is_withdrawn =
+            || self.0.withdrawals.cover(&token.key_id, &token.subject, token.made_at);
+        let Some(key) = key.filter(|_| !is_withdrawn()) else {
+            let why = "the token or its key was withdrawn";
+            self.record_page_refusal(why, Some(&token.key_id), origin, from);
+            return Err(Error::TokenWithdrawn);
+        };
+        let is_named = |named: &str| {
+            let is_it = |allowed: &Origin| allowed.as_str() == named;
+            token.origins.iter().any(is_it) && key.key.scopes.origins.iter().any(is_it)
+        };
+        if !origin.is_some_and(is_named) {
+            let why = "the token is for pages of other origins";
+            self.record_page_refusal(why, Some(&token.key_id), origin, from);
+            return Err(Error::OriginNotAllowed);
+        }
+        self.touch(&key);
+        Ok(TokenHolder { key, token: Arc::new(token) })
+    }
+
+    /// Notes that a browser sent a key from a page, and returns why it is refused.
+    pub fn refuse_leaked(&self, known: &KnownKey, origin: Option<&str>, from: IpAddr) -> Error {
+        let why = "a browser sent it from another site: it has leaked";
+        self.record_refusal_at(Wanted::Call, why, Some(&known.key.id), origin, from);
+        Error::KeyLeaked
+    }
+
+    /// Notes that a page was refused, with the origin that its browser named.
+    pub fn record_page_refusal(
+        &self,
+        why: &'static str,
+        key_id: Option<&str>,
+        origin: Option<&str>,
+        from: IpAddr,
+    ) {
+        self.record_refusal_at(Wanted::Page, why, key_id, origin, from);
+    }
+}
