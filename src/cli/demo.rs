@@ -1,6 +1,6 @@
 //! `countersign demo`: the sandbox and a gateway in one process, on an embedded database that later runs reuse.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -25,12 +25,12 @@ use crate::cli::tour::{self, CONNECTED, Card};
 use crate::cli::variables;
 use crate::config::{self, Config, parse_address};
 use crate::gateway::{self, CreatedLink, Import, ImportEvents, NewLink};
-use crate::model::key::{Kind, Right, Role, Scopes};
+use crate::model::key::{Right, Role, Scopes};
 use crate::model::{Origin, Secret};
 use crate::sandbox;
 use crate::sandbox::{Sandbox, Settings, World, WorldPost, WorldUser};
 use crate::server;
-use crate::server::{Life, Listener};
+use crate::server::{Front, Life, Listener, Listeners};
 use crate::telemetry;
 use crate::vault;
 use crate::wire::rfc3339;
@@ -49,6 +49,9 @@ pub(super) struct Arguments {
     /// Address of the operators' listener
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8081", value_parser = parse_address)]
     admin_listen: SocketAddr,
+    /// Address of the front end, a page that asks the gateway itself
+    #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:8082", value_parser = parse_address)]
+    front_listen: SocketAddr,
     /// Address of the sandbox
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:9090", value_parser = parse_address)]
     sandbox_listen: SocketAddr,
@@ -61,10 +64,13 @@ pub(super) struct Arguments {
 }
 
 /// The keys of a demo, kept so that its commands still work after a restart. They give access to invented numbers only.
-#[derive(Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize)]
 struct Keys {
     key: String,
     admin_key: String,
+    /// The front end's own.
+    #[serde(default)]
+    page_key: String,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -78,6 +84,8 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let upstream = bind(arguments.sandbox_listen, "--sandbox-listen")?;
     let callers = bind(arguments.listen, "--listen")?;
     let operators = bind(arguments.admin_listen, "--admin-listen")?;
+    let front = bind(arguments.front_listen, "--front-listen")?;
+    let origins = front_origins(&front);
     let sandbox = Sandbox::new(Settings::default(), assemble::clock());
     let world = sandbox.world();
     let settings = settings(&folder, &upstream, &callers, &world)?;
@@ -87,7 +95,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     telemetry::log_panics();
     let metrics = telemetry::start_metrics();
     let connected = connected(&world)?;
-    let filled = fill(config, &folder, &connected).await;
+    let filled = fill(config, &folder, &connected, &origins).await;
     let (mut deployment, keys, link) = filled.map_err(|failure| {
         let folder = folder.display();
         failure
@@ -95,7 +103,14 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     })?;
     fit_connections(&mut deployment.config);
     use_sandbox_in_examples(connected[0]);
+    let page = Front {
+        key: keys.page_key.into(),
+        origins,
+        gateway: url(&callers),
+        posts: tour::posts_of_page(&world, &connected, assemble::now()),
+    };
     let card = Card {
+        front: url(&front),
         gateway: url(&callers),
         admin: url(&operators),
         sandbox: url(&upstream),
@@ -111,11 +126,15 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let drained = life.clone();
     let working = background_work(&deployment.gateway, &life, deployment.config.limits.drain);
     let limits = deployment.config.limits.clone();
+    let listeners = Listeners {
+        callers: Listener::new(callers, &deployment.config.server.trusted_proxies),
+        operators: Listener::new(operators, &deployment.config.admin.trusted_proxies),
+        front: Some((Listener::new(front, &deployment.config.server.trusted_proxies), page)),
+    };
     let serving = async {
         tokio::join!(
             server::serve(
-                Listener::new(callers, &deployment.config.server.trusted_proxies),
-                Listener::new(operators, &deployment.config.admin.trusted_proxies),
+                listeners,
                 deployment.gateway.clone(),
                 metrics,
                 &limits,
@@ -141,10 +160,11 @@ async fn fill(
     config: Config,
     folder: &Path,
     users: &[&WorldUser],
+    origins: &[Origin],
 ) -> Result<(Deployment, Keys, CreatedLink), Failure> {
     let deployment = prepare(config).await?;
     import(&deployment, users).await?;
-    let keys = keys(&deployment, folder).await?;
+    let keys = keys(&deployment, folder, origins).await?;
     let link = NewLink { label: "a link to try".to_owned(), ..NewLink::default() };
     let link = deployment.gateway.create_link(link, ACTOR).await?;
     Ok((deployment, keys, link))
@@ -306,23 +326,21 @@ async fn import(deployment: &Deployment, users: &[&WorldUser]) -> Result<(), Fai
     Ok(())
 }
 
-/// The keys of the last run if they still work, or new ones.
-async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
+/// The keys of the last run as far as they still work, and new ones for the rest.
+async fn keys(
+    deployment: &Deployment,
+    folder: &Path,
+    origins: &[Origin],
+) -> Result<Keys, Failure> {
     let path = folder.join("keys.json");
-    let kept =
-        fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<Keys>(&text).ok());
-    if let Some(keys) = kept {
-        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let key = deployment.gateway.check_key(&keys.key, Kind::Caller, here).await;
-        let admin = deployment.gateway.check_key(&keys.admin_key, Kind::Admin, here).await;
-        // An earlier version's key may do less.
-        if key.is_ok_and(|known| known.key.scopes == scopes()) && admin.is_ok() {
-            return Ok(keys);
-        }
-    }
+    let kept = fs::read_to_string(&path).ok();
+    let kept: Keys = kept.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let keys = Keys {
-        key: create_key(deployment, Role::Caller).await?,
-        admin_key: create_key(deployment, Role::Owner).await?,
+        key: key(deployment, kept.key, "demo caller", Role::Caller, of_services()).await?,
+        admin_key: key(deployment, kept.admin_key, "demo admin", Role::Owner, Scopes::default())
+            .await?,
+        page_key: key(deployment, kept.page_key, "demo page", Role::Caller, of_pages(origins))
+            .await?,
     };
     let text = serde_json::to_string(&keys).map_err(Failure::general)?;
     write_private(&path, &text)?;
@@ -330,23 +348,48 @@ async fn keys(deployment: &Deployment, folder: &Path) -> Result<Keys, Failure> {
 }
 
 /// What the demo's key may do: all but be sent by pages.
-fn scopes() -> Scopes {
-    let origins = PAGES.iter().filter_map(|origin| Origin::parse(origin).ok());
+fn of_services() -> Scopes {
+    let origins: Vec<Origin> =
+        PAGES.iter().filter_map(|origin| Origin::parse(origin).ok()).collect();
+    let rights = [Right::CreateLinks, Right::Browser].into();
+    Scopes { rights, ..of_pages(&origins) }
+}
+
+/// What the front end's key may do: make tokens for its page.
+fn of_pages(origins: &[Origin]) -> Scopes {
     Scopes {
         app: Some(APP.to_owned()),
-        rights: [Right::CreateLinks, Right::Browser].into(),
-        origins: origins.collect(),
+        rights: [Right::Browser].into(),
+        origins: origins.to_vec(),
         ..Scopes::default()
     }
 }
 
-async fn create_key(deployment: &Deployment, role: Role) -> Result<String, Failure> {
-    let name = format!("demo {}", role.kind().name());
-    let _ = deployment.gateway.revoke_key(&name, ACTOR).await;
-    let scopes = match role {
-        Role::Caller => scopes(),
-        Role::Owner | Role::Auditor => Scopes::default(),
-    };
+/// The addresses by which browsers on this machine reach the front end, in their order.
+fn front_origins(front: &TcpListener) -> Vec<Origin> {
+    let port = front.local_addr().map_or(0, |address| address.port());
+    let named = [url(front), format!("http://localhost:{port}")];
+    let origins: BTreeSet<Origin> =
+        named.iter().filter_map(|origin| Origin::parse(origin).ok()).collect();
+    origins.into_iter().collect()
+}
+
+/// The key of the last run if it works and may do the same, or a new one.
+async fn key(
+    deployment: &Deployment,
+    kept: String,
+    name: &str,
+    role: Role,
+    scopes: Scopes,
+) -> Result<String, Failure> {
+    let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    if let Ok(known) = deployment.gateway.check_key(&kept, role.kind(), here).await
+        && known.key.scopes == scopes
+    {
+        return Ok(kept);
+    }
+    let _ = deployment.gateway.revoke_key(name, ACTOR).await;
+    let name = name.to_owned();
     let new = gateway::NewKey { role, name, scopes, ..gateway::NewKey::default() };
     let (_, secret) = deployment.gateway.create_key(new, ACTOR).await?;
     Ok(secret.expose().to_owned())

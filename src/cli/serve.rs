@@ -18,7 +18,7 @@ use crate::cli::reload::follow_settings;
 use crate::config::{Config, LogFormat, load_log, parse_address};
 use crate::gateway::Gateway;
 use crate::server;
-use crate::server::{Life, Listener};
+use crate::server::{Life, Listener, Listeners};
 use crate::telemetry;
 use crate::vault::Vault;
 
@@ -79,9 +79,13 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
         "serving"
     );
     let working = background_work(&deployment.gateway, &life, deployment.config.limits.drain);
+    let listeners = Listeners {
+        callers: Listener::new(callers, &deployment.config.server.trusted_proxies),
+        operators: Listener::new(operators, &deployment.config.admin.trusted_proxies),
+        front: None,
+    };
     let serving = server::serve(
-        Listener::new(callers, &deployment.config.server.trusted_proxies),
-        Listener::new(operators, &deployment.config.admin.trusted_proxies),
+        listeners,
         deployment.gateway.clone(),
         metrics,
         &deployment.config.limits,

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::json;
+use time::{Duration, OffsetDateTime};
 
 use crate::model::Metric;
-use crate::sandbox::{WorldPost, WorldUser};
+use crate::sandbox::{World, WorldPost, WorldUser};
+use crate::wire::rfc3339;
 
 /// The file of a demo's variables, in its folder.
 pub(super) const VARIABLES: &str = "demo.env";
@@ -19,9 +21,13 @@ const RECENT_POSTS: usize = 12;
 /// The last day's posts, so that there is something to see hour by hour.
 const FRESH_POSTS: usize = 3;
 
+/// How old the posts of the page may be.
+const PERIOD: Duration = Duration::days(28);
+
 /// A demo's addresses and keys.
 #[derive(Serialize)]
 pub(super) struct Card {
+    pub(super) front: String,
     pub(super) gateway: String,
     pub(super) admin: String,
     pub(super) sandbox: String,
@@ -53,7 +59,8 @@ pub(super) fn account(user: &WorldUser) -> Account {
 /// The tour, with commands that work as they stand.
 pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
     let program = word(&program.display().to_string());
-    let Card { gateway, admin, sandbox, key, admin_key, link, accounts: [alice, bob, _] } = card;
+    let Card { front, gateway, admin, sandbox, key, admin_key, link, accounts: [alice, bob, _] } =
+        card;
     let (alice_id, bob_id) = (&alice.user_id, &bob.user_id);
     let file = word(&folder.join(VARIABLES).display().to_string());
     let folder = folder.display();
@@ -74,6 +81,7 @@ pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
         "\
 Countersign is running with invented numbers. Press Ctrl-C to stop it; its database stays in {folder}.
 
+  front end  {front}    a page that asks the gateway itself: open it in a browser
   gateway    {gateway}    for your services
   operators  {admin}    /console/ in a browser (sign in with the admin key), /metrics, /admin/v1, /docs
   sandbox    {sandbox}    stands in for X; curl {sandbox}/sandbox/world lists its users and posts
@@ -123,6 +131,24 @@ The commands in README.md and docs/ use variables. Load them in another terminal
   . {file}
 "
     )
+}
+
+/// The posts of the page: some of each age of connected users, and one of somebody who is not.
+pub(super) fn posts_of_page(
+    world: &World,
+    connected: &[&WorldUser],
+    now: OffsetDateTime,
+) -> Vec<String> {
+    let since = rfc3339(now - PERIOD);
+    let is_shown = |post: &&WorldPost| post.state == "active" && post.created_at > since;
+    let mut recent: Vec<&WorldPost> =
+        connected.iter().flat_map(|user| &user.posts).filter(is_shown).collect();
+    recent.sort_by(|one, other| other.created_at.cmp(&one.created_at));
+    let step = (recent.len() / SHOWN_POSTS).max(1);
+    let is_other = |user: &&WorldUser| connected.iter().all(|known| known.user_id != user.user_id);
+    let of_others = world.users.iter().filter(is_other).flat_map(|user| &user.posts);
+    let spread = recent.into_iter().step_by(step).take(SHOWN_POSTS);
+    spread.chain(of_others.filter(is_shown).take(1)).map(|post| post.id.clone()).collect()
 }
 
 /// A word quoted for a shell, if need be.

@@ -3,4 +3,5 @@
 pub mod connect;
 pub(crate) mod console;
 pub(crate) mod docs;
+pub mod front;
 pub(crate) mod parts;

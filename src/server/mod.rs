@@ -15,17 +15,18 @@ use axum::routing::{delete, get, post};
 use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use crate::pages::front::Front;
 pub use crate::web::lifecycle::Life;
 pub use crate::web::listen::Listener;
 
-use crate::api::callers::{browser_tokens, engagement, links, relay};
+use crate::api::callers::{browser_tokens, client_module, engagement, links, relay};
 use crate::api::openapi::Api;
 use crate::api::{openapi, operators, probes};
 use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::model::{Clock, Endpoint};
 use crate::pages::console::{address, guard, layout};
-use crate::pages::{connect, console, docs};
+use crate::pages::{connect, console, docs, front};
 use crate::telemetry::Metrics;
 use crate::web::call_metrics::Meters;
 use crate::web::cross_origin;
@@ -38,10 +39,17 @@ use crate::web::{html, listen, problem};
 /// The groups of pages that people open in a browser.
 const FACES: &[Face] = &[connect::FACE, guard::FACE];
 
-/// Serves both listeners until `life` ends and the last call is answered, at most `limits.drain` later.
+/// What is served where.
+pub struct Listeners {
+    pub callers: Listener,
+    pub operators: Listener,
+    /// The front end of a demo.
+    pub front: Option<(Listener, Front)>,
+}
+
+/// Serves all listeners until `life` ends and the last call is answered, at most `limits.drain` later.
 pub async fn serve(
-    callers: Listener,
-    operators: Listener,
+    Listeners { callers, operators, front }: Listeners,
     gateway: Gateway,
     metrics: Metrics,
     limits: &Limits,
@@ -55,8 +63,13 @@ pub async fn serve(
     let host = Host::new(parts);
     let callers = listen::serve(callers, "callers", callers_routes(&host), &host);
     let operators = listen::serve(operators, "operators", operators_routes(&host), &host);
+    let front = async {
+        if let Some((listener, front)) = front {
+            listen::serve(listener, "front", front_routes(front, &host), &host).await;
+        }
+    };
     tokio::select! {
-        _ = async { tokio::join!(callers, operators) } => (),
+        _ = async { tokio::join!(callers, operators, front) } => (),
         () = host.upkeep() => (),
     }
 }
@@ -69,11 +82,19 @@ fn callers_routes(host: &Host) -> Routes {
     routes = routes
         .route("/v1/engagement", post(engagement::answer).options(cross_origin::preflight))
         .route("/v1/browser-tokens", post(browser_tokens::create))
+        .route("/v1/client.js", get(async |headers: HeaderMap| client_module::client(&headers)))
+        .route("/v1/client.d.ts", get(async |headers: HeaderMap| client_module::types(&headers)))
         .route("/v1/engagement/plan", post(engagement::plan))
         .route("/v1/links", post(links::create))
         .merge(connect_routes());
     let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs lists everything";
     Routes { relays: true, faces: FACES, all: finish(routes, offered, host) }
+}
+
+/// The routes of a demo's front end, which are in `pages/front`.
+fn front_routes(front: Front, host: &Host) -> Routes {
+    let offered = "the page is at /";
+    Routes { relays: false, faces: &[], all: finish(front::routes(front), offered, host) }
 }
 
 fn connect_routes() -> Router<Host> {

@@ -6,7 +6,7 @@ use countersign::config::{self, Config, Proxies};
 use countersign::gateway::{Gateway, Import, ImportEvents, NewKey};
 use countersign::model::key::{Right, Role};
 use countersign::model::{Endpoint, Origin, Secret, UserId};
-use countersign::server::{self, Life, Listener};
+use countersign::server::{self, Life, Listener, Listeners};
 use countersign::store::Store;
 use countersign::telemetry;
 use countersign::vault::Vault;
@@ -80,7 +80,8 @@ impl TestGateway {
             (inner.clone(), config.limits.clone(), sandbox.clock.clone(), life.clone());
         let serving = tokio::spawn(async move {
             let metrics = telemetry::start_metrics();
-            server::serve(callers, operators, served, metrics, &limits, clock, told).await;
+            let listeners = Listeners { callers, operators, front: None };
+            server::serve(listeners, served, metrics, &limits, clock, told).await;
         });
         let tasks = vec![serving, tokio::spawn(inner.follow())];
         let http = reqwest::Client::builder().no_proxy().build().unwrap();

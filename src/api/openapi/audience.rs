@@ -20,6 +20,8 @@ pub(crate) enum Audience {
     Anyone,
     /// Monitoring, without a key, on the operators' listener.
     Monitoring,
+    /// Web pages, without a key, on the callers' listener.
+    Pages,
 }
 
 impl Api {
@@ -54,7 +56,7 @@ impl Audience {
         match self {
             Audience::Callers => "callers",
             Audience::Operators => "operators",
-            Audience::Anyone | Audience::Monitoring => "probes",
+            Audience::Anyone | Audience::Monitoring | Audience::Pages => "probes",
         }
     }
 
@@ -62,15 +64,15 @@ impl Audience {
         match self {
             Audience::Callers => "For services, with a caller's key (`csk_…`).",
             Audience::Operators => "For operators, with an admin key (`csa_…`).",
-            Audience::Anyone | Audience::Monitoring => {
-                "Health checks, metrics and documentation. No key is required."
+            Audience::Anyone | Audience::Monitoring | Audience::Pages => {
+                "Health checks, metrics, documentation and the client of web pages. No key is required."
             }
         }
     }
 
     pub(crate) const fn is_served_by(self, api: Api) -> bool {
         match self {
-            Audience::Callers => matches!(api, Api::Callers),
+            Audience::Callers | Audience::Pages => matches!(api, Api::Callers),
             Audience::Operators | Audience::Monitoring => matches!(api, Api::Operators),
             Audience::Anyone => true,
         }
@@ -81,7 +83,7 @@ impl Audience {
         match self {
             Audience::Callers => &["caller_key", "caller_key_header"],
             Audience::Operators => &["admin_key", "admin_key_header"],
-            Audience::Anyone | Audience::Monitoring => &[],
+            Audience::Anyone | Audience::Monitoring | Audience::Pages => &[],
         }
     }
 }

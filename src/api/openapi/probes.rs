@@ -39,7 +39,20 @@ pub(super) fn operations() -> Vec<Operation> {
             "All metrics, in Prometheus's text format.",
             vec![Content::text("text/plain", text("One line per value."), "countersign_database_up 1\n")],
         ),
-        get(Audience::Anyone, "/openapi.json", "openapi", "Get this description, for programs")
+        get(Audience::Pages, "/v1/client.js", "client", "Get the client for web pages")
+            .about("A module without dependencies, which a page of any origin may load: `import { Countersign } from \"https://gateway.example.com/v1/client.js\"`. It asks `POST /v1/engagement` with tokens, which it has renewed.")
+            .answers(
+                "200",
+                "The module.",
+                vec![Content::text("text/javascript", text("JavaScript."), "export class Countersign {\n")],
+            ),
+        get(Audience::Pages, "/v1/client.d.ts", "client_types", "Get the types of the client for web pages")
+            .answers(
+                "200",
+                "The types.",
+                vec![Content::text("text/plain", text("TypeScript."), "export class Countersign {\n")],
+            ),
+        get(Audience::Anyone, "/openapi.json, "openapi", "Get this description, for programs")
             .about("OpenAPI 3.1. Each listener describes its own API; `countersign openapi` prints both documents.")
             .gives("200", "The document.", object(document), json!({ "openapi": "3.1.0" })),
         get(Audience::Anyone, "/docs", "docs", "Get this description, for people")

@@ -2,7 +2,7 @@
 
 mod audit;
 mod axe;
-mod chromium;
+pub mod chromium;
 mod console;
 mod console_explore;
 mod console_forms;
@@ -11,6 +11,7 @@ mod console_pages;
 mod console_quota;
 mod demo;
 mod docs_page;
+mod front;
 mod gallery;
 mod gateway_pages;
 mod hostile;

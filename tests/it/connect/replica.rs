@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign::config;
 use countersign::gateway::{Gateway, NewLink, UsageFilter};
 use countersign::model::usage::Month;
-use countersign::server::{self, Life, Listener};
+use countersign::server::{self, Life, Listener, Listeners};
 use countersign::store::Store;
 use countersign::telemetry;
 use countersign::vault::Vault;
@@ -49,7 +49,8 @@ impl Replica {
             let operators = Listener::new(operators, &config.admin.trusted_proxies);
             tokio::spawn(async move {
                 let (limits, metrics) = (&config.limits, telemetry::start_metrics());
-                server::serve(callers, operators, served, metrics, limits, clock, life).await;
+                let listeners = Listeners { callers, operators, front: None };
+                server::serve(listeners, served, metrics, limits, clock, life).await;
             });
             (gateway, url)
         });

@@ -87,6 +87,13 @@ fn each_is_listed_and_says_what_it_is() {
         if path.extension() == Some(Path::new("md").as_os_str()) {
             continue;
         }
+        if path.is_dir() {
+            for file in fs::read_dir(&path).unwrap() {
+                let file = file.unwrap().file_name().into_string().unwrap();
+                assert!(readme.contains(&format!("]({name}/{file})")), "{name}/{file}");
+            }
+            continue;
+        }
         assert!(readme.contains(&format!("[{name}]({name})")), "{name}");
         assert!(shown.contains(&format!("examples/{name}")), "{name}");
         let text = fs::read_to_string(&path).unwrap();

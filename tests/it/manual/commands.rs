@@ -24,13 +24,23 @@ const BY_OTHER_TESTS: [(&str, &str, &str); 3] = [
 ];
 
 /// The blocks that are not run as they stand, by their first lines, and why.
-const NOT_RUN: [(&str, &str, &str); 10] = [
+const NOT_RUN: [(&str, &str, &str); 12] = [
     (
         "README.md",
         "cargo run --release -- demo",
         "each test here starts such a demo; Cargo has built it",
     ),
     ("README.md", "tests/run", "runs this test"),
+    (
+        "docs/browser.md",
+        "COUNTERSIGN_KEY=\"$(cat charts.key)\" POSTS=\"$POST,$OTHER_POST\" python3 examples/browser/server.py",
+        "goes on until it is stopped: pages::examples",
+    ),
+    (
+        "docs/browser.md",
+        "COUNTERSIGN_KEY=\"$(cat charts.key)\" POSTS=\"$POST,$OTHER_POST\" node examples/browser/server.mjs",
+        "goes on until it is stopped: pages::examples",
+    ),
     ("docs/console.md", "ssh -L 8081:127.0.0.1:8081 gateway.internal", "needs a second machine"),
     (
         "docs/operating.md",
@@ -121,7 +131,7 @@ async fn the_first_answer_is_as_the_readme_shows_it() {
 async fn the_variables_load_as_the_demo_says_from_any_folder() {
     let folder = TempDir::new().unwrap();
     let any = "127.0.0.1:0";
-    let ports = ["--listen", any, "--admin-listen", any, "--sandbox-listen", any];
+    let ports = ["--listen", any, "--admin-listen", any, "--front-listen", any, "--sandbox-listen", any];
     let arguments = [&["demo", "--dir", "it's odd/$demo"], &ports[..]].concat();
     let demo = Running::start(folder.path(), &BTreeMap::new(), &arguments);
     let load = demo.out.wait_for("demo.env").await;
@@ -138,6 +148,11 @@ async fn the_variables_load_as_the_demo_says_from_any_folder() {
 #[tokio::test]
 async fn the_commands_for_callers_work() {
     run_all("docs/calling.md", &Shell::start().await).await;
+}
+
+#[tokio::test]
+async fn the_commands_for_makers_of_pages_work() {
+    run_all("docs/browser.md", &Shell::start().await).await;
 }
 
 #[tokio::test]
@@ -208,6 +223,7 @@ fn each_block_that_is_not_run_is_listed_with_its_reason_and_there_is_no_other() 
     let tested = [
         "README.md",
         "docs/admin-api.md",
+        "docs/browser.md",
         "docs/calling.md",
         "docs/console.md",
         "docs/operating.md",

@@ -4,4 +4,4 @@ mod backup;
 mod blocks;
 mod clients;
 mod commands;
-mod shell;
+pub mod shell;

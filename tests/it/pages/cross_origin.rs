@@ -254,7 +254,7 @@ async fn until_the_origins_were_read_preflights_wait() {
 
 /// Serves a gateway that nobody keeps up to date.
 async fn serve(inner: Gateway, config: &countersign::config::Config, pages: &Pages) -> String {
-    use countersign::server::{self, Life, Listener};
+    use countersign::server::{self, Life, Listener, Listeners};
     let (callers, url) = crate::gateway::listen().await;
     let (operators, _) = crate::gateway::listen().await;
     let (limits, clock) = (config.limits.clone(), pages.gateway.sandbox.clock.clone());
@@ -262,7 +262,8 @@ async fn serve(inner: Gateway, config: &countersign::config::Config, pages: &Pag
         .map(|listener| Listener::new(listener, &config.server.trusted_proxies));
     tokio::spawn(async move {
         let metrics = countersign::telemetry::start_metrics();
-        server::serve(callers, operators, inner, metrics, &limits, clock, Life::default()).await;
+        let listeners = Listeners { callers, operators, front: None };
+        server::serve(listeners, inner, metrics, &limits, clock, Life::default()).await;
     });
     url
 }

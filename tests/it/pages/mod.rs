@@ -2,7 +2,10 @@
 //! may read what.
 
 mod bounds;
+mod browsers;
+mod client;
 mod cross_origin;
+mod examples;
 mod keys;
 mod life;
 mod minting;

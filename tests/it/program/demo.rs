@@ -12,8 +12,16 @@ use crate::http::Ask;
 use crate::program::deployment::Running;
 use crate::upstream::{TOTALS, body, leaves};
 
-const PORTS: [&str; 6] =
-    ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"];
+const PORTS: [&str; 8] = [
+    "--listen",
+    "127.0.0.1:0",
+    "--admin-listen",
+    "127.0.0.1:0",
+    "--front-listen",
+    "127.0.0.1:0",
+    "--sandbox-listen",
+    "127.0.0.1:0",
+];
 
 fn start(folder: &Path, more: &[&str]) -> Running {
     // A demo ignores the environment.
@@ -62,7 +70,10 @@ async fn its_card_says_where_and_with_what() {
     let (running, first) = card(folder.path()).await;
     let mut fields: Vec<&str> = first.as_object().unwrap().keys().map(String::as_str).collect();
     fields.sort_unstable();
-    assert_eq!(fields, ["accounts", "admin", "admin_key", "gateway", "key", "link", "sandbox"]);
+    assert_eq!(
+        fields,
+        ["accounts", "admin", "admin_key", "front", "gateway", "key", "link", "sandbox"]
+    );
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let text = |field: &str| first[field].as_str().unwrap().to_owned();
 
@@ -117,7 +128,7 @@ async fn addresses_that_nobody_can_call_are_shown_as_ones_that_work() {
     let arguments = [&["demo", "--json"], &everywhere[..]].concat();
     let running = Running::start(folder.path(), &BTreeMap::new(), &arguments);
     let card: Value = serde_json::from_str(&running.out.wait_for("{").await).unwrap();
-    for url in ["gateway", "admin", "sandbox"] {
+    for url in ["front", "gateway", "admin", "sandbox"] {
         assert!(card[url].as_str().unwrap().starts_with("http://127.0.0.1:"), "{card}");
     }
     // Through the gateway to the sandbox, signed for the address by which the gateway calls it.
@@ -228,7 +239,7 @@ async fn a_broken_folder_is_told_and_no_variable_is_blamed() {
 
     let elsewhere = TempDir::new().unwrap();
     let arguments =
-        ["demo", "--listen", "127.0.0.2:0", "--admin-listen", "0", "--sandbox-listen", "0"];
+        ["demo", "--listen", "127.0.0.2:0", "--admin-listen", "0", "--front-listen", "0", "--sandbox-listen", "0"];
     let done = Running::start(elsewhere.path(), &BTreeMap::new(), &arguments).end().await;
     assert!(done.code == 78 && done.err.starts_with("countersign: --listen: expected"), "{done:?}");
 }

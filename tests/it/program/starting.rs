@@ -190,7 +190,7 @@ async fn a_taken_port_is_one_line() {
     let deployment = Deployment::new(&database).await;
     let line = one_line(&deployment.run(&["sandbox", "--listen", &at]).await, 69);
     assert!(line.contains(&at), "{line}");
-    let ports = ["--listen", "--admin-listen", "--sandbox-listen"];
+    let ports = ["--listen", "--admin-listen", "--front-listen", "--sandbox-listen"];
     for name in ports {
         let mut arguments = vec!["demo"];
         arguments.extend(
