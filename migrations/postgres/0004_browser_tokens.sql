@@ -3,6 +3,7 @@
 alter table key add column origins text not null default '';
 comment on column key.origins is
     'origins of pages for which it may make tokens, separated by spaces';
+create index key_with_origins on key (key_id) where origins <> '';
 
 create table token_withdrawal (
     key_id       text collate "C" not null,
@@ -24,3 +25,13 @@ create table token_seal (
 comment on table token_seal is 'vault keys that sealed tokens';
 comment on column token_seal.needed_until is
     'in seconds since 1970; no token that it sealed lives longer';
+
+create table token_calls (
+    token_id text collate "C" not null,
+    ends_at  bigint not null,
+    calls    bigint not null,
+    constraint token_calls_pkey primary key (token_id)
+);
+comment on table token_calls is
+    'the calls to X that questions with a token have taken, if its maker has limited them';
+comment on column token_calls.ends_at is 'the end of the token, in seconds since 1970';

@@ -2,6 +2,7 @@
 
 -- Origins of pages for which it may make tokens, separated by spaces.
 alter table key add column origins text not null default '';
+create index key_with_origins on key (key_id) where origins <> '';
 
 -- Tokens that were withdrawn; kept until they would have ended.
 create table token_withdrawal (
@@ -20,4 +21,13 @@ create table token_seal (
     -- In seconds since 1970; no token that it sealed lives longer.
     needed_until integer not null,
     constraint token_seal_pkey primary key (vault_key)
+) strict, without rowid;
+
+-- The calls to X that questions with a token have taken, if its maker has limited them.
+create table token_calls (
+    token_id text not null,
+    -- The end of the token, in seconds since 1970.
+    ends_at  integer not null,
+    calls    integer not null,
+    constraint token_calls_pkey primary key (token_id)
 ) strict, without rowid;

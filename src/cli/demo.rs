@@ -327,11 +327,7 @@ async fn import(deployment: &Deployment, users: &[&WorldUser]) -> Result<(), Fai
 }
 
 /// The keys of the last run as far as they still work, and new ones for the rest.
-async fn keys(
-    deployment: &Deployment,
-    folder: &Path,
-    origins: &[Origin],
-) -> Result<Keys, Failure> {
+async fn keys(deployment: &Deployment, folder: &Path, origins: &[Origin]) -> Result<Keys, Failure> {
     let path = folder.join("keys.json");
     let kept = fs::read_to_string(&path).ok();
     let kept: Keys = kept.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();

@@ -145,6 +145,10 @@ pub struct Vault {
 pub struct Browser {
     /// How long a token is still good after its end.
     pub leeway: Duration,
+    /// Questions of a minute with one token, unless its maker has said otherwise.
+    pub per_minute: u32,
+    /// Questions of a minute from one address, with any tokens.
+    pub address_per_minute: u32,
 }
 
 /// Keeping answers of questions.

@@ -45,7 +45,11 @@ pub fn config(reader: &mut Reader<'_>) -> Config {
             bytes: reader.get("cache.bytes", &form::COUNT),
         },
         limits: limits(reader),
-        browser: Browser { leeway: reader.get("browser.leeway", &form::LEEWAY) },
+        browser: Browser {
+            leeway: reader.get("browser.leeway", &form::LEEWAY),
+            per_minute: reader.get("browser.per_minute", &form::KEY_LINKS),
+            address_per_minute: reader.get("browser.address_per_minute", &form::KEY_LINKS),
+        },
         log: log(reader),
         files: Vec::new(),
         warnings: Vec::new(),

@@ -94,7 +94,8 @@ impl Gateway {
         if position < 0 {
             let latest = inner.store.latest_change().await?;
             self.learn_key_ids().await?;
-            self.learn_browsers().await?;
+            inner.browsers_due.note();
+            self.learn_due_browsers().await?;
             self.forget_everything();
             inner.feed.advance(latest, read_at);
             return Ok(());
@@ -105,7 +106,7 @@ impl Gateway {
         }
         let is_of_key = |change: &Change| matches!(change, Change::Key { .. });
         if !changes.complete || changes.changes.iter().any(is_of_key) {
-            self.learn_browsers().await?;
+            inner.browsers_due.note();
         }
         // First the position, so that a load in flight sees that it may be outdated.
         inner.feed.advance(changes.latest, read_at);
@@ -116,7 +117,8 @@ impl Gateway {
         } else {
             self.forget_everything();
         }
-        Ok(())
+        // Last: a revoked key is forgotten even if this fails.
+        self.learn_due_browsers().await
     }
 
     async fn forget(&self, change: &Change) {

@@ -69,9 +69,12 @@ pub enum Error {
     TokenWithdrawn,
     #[error("the token is not for pages of this origin")]
     OriginNotAllowed,
+    /// Pages of the token, its holder or their address have asked too much.
+    #[error("too much was asked with this token, by its holder, or from this address")]
+    BrowserLimited { retry_after: Duration },
     /// A browser sent a key from a page, where whoever opens the page can read it.
     #[error(
-        "a browser sent this key from another site, so whoever opens that page has it; revoke it, and give the page tokens instead"
+        "a browser sent this key from another site, so whoever opens that page has it: revoke it, and give the page tokens instead. If no page holds it, and a proxy or framework has passed on a browser's headers, have that drop Origin and Sec-Fetch-Site, or use a key created with --in-browsers"
     )]
     KeyLeaked,
     /// The account does not exist, or the key may not use it.

@@ -47,7 +47,7 @@ pub use crate::gateway::app::reconnects::Reconnect;
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::browser::claims::Token;
 pub use crate::gateway::browser::new::{CreatedToken, NewToken};
-pub use crate::gateway::browser::page::TokenHolder;
+pub use crate::gateway::browser::page::{RefusedToken, TokenHolder};
 pub use crate::gateway::browser::withdrawal::Withdrawn;
 pub use crate::gateway::call::check::{Problems, read_time};
 pub use crate::gateway::call::forward::RelayRequest;
@@ -86,9 +86,10 @@ pub use crate::upstream::{
     Answer, HeaderMap, NotReceived, PREPAID, QUOTA_HEADERS, StatusCode, Unpacked, UpstreamEffort,
 };
 
-use crate::admission::{KeyLimiter, Memory, Rules, Turns};
+use crate::admission::{KeyLimiter, Memory, PageCalls, PageLimiter, Rules, Turns};
 use crate::config::{self, Config};
 use crate::gateway::app::AppState;
+use crate::gateway::browser::Due;
 use crate::gateway::browser::new::SealNeeded;
 use crate::gateway::browser::origins::Origins;
 use crate::gateway::browser::withdrawal::Withdrawals;
@@ -122,6 +123,7 @@ struct Inner {
     recent: Recent,
     refusals: Refusals,
     origins: Origins,
+    browsers_due: Due,
     withdrawals: Withdrawals,
     seal_needed: SealNeeded,
     sessions: Sessions,
@@ -130,6 +132,8 @@ struct Inner {
     questions: Arc<Turns>,
     memory: Memory,
     key_limiter: Arc<KeyLimiter>,
+    page_limiter: PageLimiter,
+    page_calls: Arc<PageCalls>,
     store: Store,
     vault: Vault,
     surveyed: Surveyed,
@@ -170,6 +174,7 @@ impl Gateway {
             recent: Recent::default(),
             refusals: Refusals::default(),
             origins: Origins::default(),
+            browsers_due: Due::default(),
             withdrawals: Withdrawals::default(),
             seal_needed: SealNeeded::default(),
             sessions: Sessions::default(),
@@ -181,6 +186,8 @@ impl Gateway {
             }),
             memory: Memory::new(limits.answer_memory),
             key_limiter: KeyLimiter::new(Arc::clone(&clock)),
+            page_limiter: PageLimiter::new(Arc::clone(&clock)),
+            page_calls: Arc::default(),
             store,
             vault,
             surveyed: Surveyed::default(),

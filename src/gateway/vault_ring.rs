@@ -121,7 +121,8 @@ impl Gateway {
         self.0.seal_needed.forget();
         // What did not open may open now.
         self.forget_everything();
-        self.learn_origins().await?;
+        self.0.browsers_due.note();
+        let _ = self.learn_due_browsers().await;
         self.survey_seals().await?;
         self.0.presence.announce();
         let (keys, active) = (new.key_ids().join(" "), new.active_id());

@@ -25,11 +25,17 @@ impl Store {
         self.fetch_all(self.query(sql).bind(i64::from(limit))).await
     }
 
-    /// How many subjects of a key have a withdrawal.
-    pub async fn count_withdrawals(&self, key_id: &str) -> Result<i64, Error> {
-        let sql = "select count(*) from token_withdrawal where key_id = $1";
-        let row: Option<(i64,)> = self.fetch_optional(self.query(sql).bind(key_id)).await?;
-        Ok(row.map_or(0, |(count,)| count))
+    /// How many withdrawals there are beside one: of its key, and in all.
+    pub async fn count_other_withdrawals(
+        &self,
+        key_id: &str,
+        subject: &str,
+    ) -> Result<(i64, i64), Error> {
+        let sql = "select sum(case when key_id = $1 then 1 else 0 end), count(*)
+             from token_withdrawal where key_id <> $1 or subject <> $2";
+        let query = self.query(sql).bind(key_id).bind(subject);
+        let row: Option<(Option<i64>, i64)> = self.fetch_optional(query).await?;
+        Ok(row.map_or((0, 0), |(of_key, all)| (of_key.unwrap_or_default(), all)))
     }
 
     /// Withdraws tokens; a later withdrawal stays. Audited as `tokens.withdrawn`, with `detail`.
@@ -64,12 +70,30 @@ impl Store {
         .await
     }
 
-    /// Deletes withdrawals of tokens made up to `made_until`, in seconds since 1970, and seals needed until then.
+    /// Deletes withdrawals of tokens made up to `made_until`, and what is known of tokens that ended by `needed_until`;
+    /// both in seconds since 1970.
     pub async fn prune_tokens(&self, made_until: i64, needed_until: i64) -> Result<(), Error> {
         let sql = "delete from token_withdrawal where tokens_after <= $1";
         self.execute(self.query(sql).bind(made_until)).await?;
+        let sql = "delete from token_calls where ends_at <= $1";
+        self.execute(self.query(sql).bind(needed_until)).await?;
         let sql = "delete from token_seal where needed_until <= $1";
         self.execute(self.query(sql).bind(needed_until)).await.map(drop)
+    }
+
+    /// Adds to the calls that a token has taken, and returns all of them.
+    pub async fn add_token_calls(
+        &self,
+        token: &str,
+        ends_at: i64,
+        calls: u32,
+    ) -> Result<i64, Error> {
+        let sql = "insert into token_calls (token_id, ends_at, calls) values ($1, $2, $3)
+             on conflict (token_id) do update set calls = token_calls.calls + excluded.calls
+             returning calls";
+        let query = self.query(sql).bind(token).bind(ends_at).bind(i64::from(calls));
+        let row: Option<(i64,)> = self.fetch_optional(query).await?;
+        Ok(row.map_or(0, |(calls,)| calls))
     }
 
     /// Notes that tokens sealed with a vault key live until `needed_until`, in seconds since 1970.

@@ -179,7 +179,8 @@ fn finish(
     if summary.is_for_pages {
         cross_origin::dress(host.gateway(), summary.origin.as_ref(), response.headers_mut());
     }
-    let token = held.as_ref().map(|held| &*held.0);
+    let held = held.map(|held| held.0);
+    let token = held.as_ref().or_else(|| problem.as_ref()?.token()).map(|token| &**token);
     log(summary, &response, (relayed.as_ref(), token), problem.as_ref(), elapsed);
     if let Some(relayed) = &relayed {
         note(host, summary, &response, relayed, problem.as_ref(), elapsed);

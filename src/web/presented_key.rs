@@ -8,7 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 
-use crate::gateway::{Deadline, Detail, Error, Gateway, KnownKey, TokenHolder};
+use crate::gateway::{Deadline, Detail, Error, Gateway, KnownKey, RefusedToken, TokenHolder};
 use crate::model::browser::PREFIX;
 use crate::model::key::{Kind, Right};
 use crate::web::body;
@@ -72,7 +72,14 @@ pub(crate) async fn check_token(
     from: IpAddr,
 ) -> Result<TokenHolder, Problem> {
     require_once(headers, &[AUTHORIZATION])?;
-    let holder = gateway.check_token(token, cross_origin::origin(headers), from).await?;
+    let checked = gateway.check_token(token, cross_origin::origin(headers), from).await;
+    let holder = checked.map_err(|RefusedToken { error, token }| {
+        let problem = Problem::from(error);
+        match token {
+            Some(token) => problem.about_token(token),
+            None => problem,
+        }
+    })?;
     let is_for_services = |name: &&HeaderName| {
         name.as_str().starts_with("countersign-") && name.as_str() != "countersign-deadline"
     };
@@ -80,7 +87,7 @@ pub(crate) async fn check_token(
         Some(name) => {
             let detail = "is not for pages to send; leave it out";
             let beyond = Detail::in_header(written(name), detail);
-            Err(Error::Beyond(vec![beyond]).into())
+            Err(Problem::from(Error::Beyond(vec![beyond])).about_token(holder.token))
         }
         None => Ok(holder),
     }

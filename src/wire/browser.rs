@@ -1,7 +1,7 @@
 //! Tokens for browsers in JSON.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder};
@@ -48,7 +48,7 @@ described! {
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     #[schema(value_type = TokenQuestion)]
-    pub question: Value,
+    pub question: Box<RawValue>,
     /// Your own name for whoever holds it, by which it can be withdrawn; it is in logs.
     #[schema(min_length = 1, max_length = 100)]
     pub subject: Option<String>,
@@ -61,6 +61,19 @@ pub struct NewToken {
     /// How old numbers may be that were kept, at most `24h`; none that were kept by default.
     #[schema(value_type = Option<Duration>)]
     pub max_age: Option<String>,
+    pub limits: Option<TokenLimits>,
+}
+
+/// How much a page may ask with a token, in each replica of the gateway.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TokenLimits {
+    /// Questions per minute, with this token, and by its holder with any; `browser.per_minute` by default.
+    #[schema(minimum = 1)]
+    pub per_minute: Option<u32>,
+    /// Calls to X that its questions take in all; any number by default.
+    #[schema(minimum = 1)]
+    pub calls: Option<u32>,
 }
 
 /// A new token. It is stored nowhere.
@@ -84,8 +97,8 @@ impl NewToken {
         let mut problems = Vec::new();
         let mut duration = |name: &str, text: Option<String>| {
             let read = text.as_deref().map(humantime::parse_duration).transpose();
-            if read.is_err() {
-                let right = "must be a duration such as 10m or 60s";
+            if !read.as_ref().is_ok_and(|time| time.is_none_or(|time| time.subsec_nanos() == 0)) {
+                let right = "must be a duration in whole seconds such as 10m or 60s";
                 problems.push(Detail::at(&format!("/{name}"), right));
             }
             read.ok().flatten()
@@ -96,8 +109,10 @@ impl NewToken {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let question = self.question.to_string().into_bytes();
-        Ok(gateway::NewToken { subject: self.subject, origins, expires_in, max_age, question })
+        let question = self.question.get().as_bytes().to_vec();
+        let TokenLimits { per_minute, calls } = self.limits.unwrap_or_default();
+        let subject = self.subject;
+        Ok(gateway::NewToken { subject, origins, expires_in, max_age, per_minute, calls, question })
     }
 }
 

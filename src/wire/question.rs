@@ -52,7 +52,7 @@ pub struct PageReport {
 pub struct CallCounts {
     /// Calls to X, look-ups included.
     pub made: usize,
-    /// Calls that were saved, since an equal one was under way or the numbers were kept.
+    /// Calls that were saved, since the numbers were kept.
     pub saved: usize,
 }
 
@@ -291,7 +291,8 @@ impl PageReport {
         missing: &[gateway::Missing],
         notes: Vec<String>,
     ) -> PageReport {
-        let saved = calls.iter().filter(|call| call.saved.is_some()).count();
+        // Whether somebody else was asking the same is not for pages to know.
+        let saved = calls.iter().filter(|call| call.saved == Some(Saving::Kept)).count();
         let calls = CallCounts { made: lookups.len() + calls.len() - saved, saved };
         let missing: Vec<Missing> = missing.iter().map(Missing::from).collect();
         PageReport { complete: missing.is_empty(), calls, missing, notes }

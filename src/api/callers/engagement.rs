@@ -1,6 +1,7 @@
 //! `/v1/engagement`: one question of any size, answered with as many upstream calls as it takes, or planned.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -76,7 +77,7 @@ pub(crate) async fn answer(
     let (freshness, oldest) =
         (freshness::of(request.headers()), Arc::<OnceLock<Duration>>::default());
     let gateway = host.gateway().patient(deadline);
-    let (asker, received) = receive(&host, &gateway, request, deadline).await?;
+    let asker = asker(&gateway, request.headers(), from).await?;
     let (key, token, freshness) = match asker {
         Asker::Service(key) => (key, None, freshness),
         Asker::Page(TokenHolder { key, token }) => {
@@ -85,7 +86,12 @@ pub(crate) async fn answer(
     };
     let holder = token.clone();
     let caller = Caller { key, from, request_id, freshness, oldest: Arc::clone(&oldest), token };
-    let answered = in_form(gateway, caller, received, deadline, (form, accepted.gzip)).await;
+    let is_page = caller.token.is_some();
+    let received = receive(&host, &gateway, (&caller.key, is_page), request, deadline).await;
+    let answered = match received {
+        Ok(received) => in_form(gateway, caller, received, deadline, (form, accepted.gzip)).await,
+        Err(problem) => Err(problem),
+    };
     let mut response = answered.unwrap_or_else(IntoResponse::into_response);
     if let Some(token) = holder {
         response.extensions_mut().insert(HeldToken(token));
@@ -207,8 +213,10 @@ pub(crate) async fn plan(
     request: Request,
 ) -> Result<Json<Plan>, Problem> {
     let deadline = Deadline::within(host.limits().request_deadline);
-    let (asker, received) = receive(&host, host.gateway(), request, deadline).await?;
-    let Asker::Service(key) = asker else { return Err(Problem::not_for_tokens()) };
+    let from = Client::address(&request);
+    let key =
+        presented_key::check_key(host.gateway(), request.headers(), Kind::Caller, from).await?;
+    let received = receive(&host, host.gateway(), (&key, false), request, deadline).await?;
     Ok(Json(Plan::from(&host.gateway().plan_question(&key, received, deadline).await?)))
 }
 
@@ -218,38 +226,36 @@ enum Asker {
     Page(TokenHolder),
 }
 
-impl Asker {
-    fn key(&self) -> &KnownKey {
-        match self {
-            Asker::Service(key) | Asker::Page(TokenHolder { key, .. }) => key,
+/// Who asks: a key or a token is checked first, so that strangers' bodies take no memory.
+async fn asker(gateway: &Gateway, headers: &HeaderMap, from: IpAddr) -> Result<Asker, Problem> {
+    match presented_key::browser_token(headers) {
+        Some(token) => {
+            presented_key::check_token(gateway, token, headers, from).await.map(Asker::Page)
+        }
+        None => {
+            let key = presented_key::check_key(gateway, headers, Kind::Caller, from).await?;
+            Ok(Asker::Service(key))
         }
     }
 }
 
-/// Reads a question once it is its key's turn. The key is checked first: strangers' bodies take no memory.
+/// Reads a question once it is its key's turn.
 async fn receive(
     host: &Host,
     gateway: &Gateway,
+    (key, is_page): (&KnownKey, bool),
     request: Request,
     deadline: Deadline,
-) -> Result<(Asker, Received), Problem> {
-    let from = Client::address(&request);
+) -> Result<Received, Problem> {
     let (parts, incoming) = request.into_parts();
-    let asker = match presented_key::browser_token(&parts.headers) {
-        Some(token) => {
-            Asker::Page(presented_key::check_token(gateway, token, &parts.headers, from).await?)
-        }
-        None => Asker::Service(
-            presented_key::check_key(gateway, &parts.headers, Kind::Caller, from).await?,
-        ),
-    };
     body::require_json(&parts.headers)?;
     let most = most_bytes(host);
     let expected = body::expected(&parts.headers, most);
-    let (turn, mut held) = gateway.begin_question(asker.key(), expected, deadline).await?;
+    let begun = gateway.begin_question(key, expected, deadline).await;
+    let (turn, mut held) = begun.map_err(|error| if is_page { error.for_page() } else { error })?;
     let body = body::read(&parts.headers, incoming, most, host.limits(), deadline).await?;
     held.shrink_to(body.len());
-    Ok((asker, Received { body, held, turn }))
+    Ok(Received { body, held, turn })
 }
 
 fn most_bytes(host: &Host) -> usize {

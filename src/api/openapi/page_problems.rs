@@ -1,5 +1,7 @@
 //! The gateway's own errors about keys and tokens in browsers.
 
+use std::time::Duration;
+
 use crate::api::openapi::problems::Sample;
 use crate::gateway::{Detail, Error};
 
@@ -15,6 +17,7 @@ pub(super) fn of_tokens() -> Vec<Sample> {
         Error::TokenExpired.into(),
         Error::TokenWithdrawn.into(),
         Error::OriginNotAllowed.into(),
+        Error::BrowserLimited { retry_after: Duration::from_secs(17) }.into(),
         beyond("/tweet_ids/3", "is none of the posts that this token is for"),
     ]
 }

@@ -52,7 +52,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "The types.",
                 vec![Content::text("text/plain", text("TypeScript."), "export class Countersign {\n")],
             ),
-        get(Audience::Anyone, "/openapi.json, "openapi", "Get this description, for programs")
+        get(Audience::Anyone, "/openapi.json", "openapi", "Get this description, for programs")
             .about("OpenAPI 3.1. Each listener describes its own API; `countersign openapi` prints both documents.")
             .gives("200", "The document.", object(document), json!({ "openapi": "3.1.0" })),
         get(Audience::Anyone, "/docs", "docs", "Get this description, for people")

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::gateway::question::bounds::{BoundWindow, Bounds};
 use crate::gateway::question::{Grouping, Span};
 use crate::model::browser::PREFIX;
-use crate::model::{GroupBy, Metric, Origin, Secret};
+use crate::model::{GroupBy, Metric, Secret};
 use crate::vault::{self, Seal, Vault};
 
 /// The version of the sealed contents.
@@ -33,9 +33,14 @@ pub struct Token {
     pub ends_at: i64,
     /// The maker's own name for its holder; empty for none.
     pub subject: String,
-    pub origins: Vec<Origin>,
+    /// Where it may be used.
+    pub origins: Vec<Box<str>>,
     /// The oldest numbers that its holder accepts, in seconds.
     pub max_age: u32,
+    /// The most questions of a minute; `None` for the usual number.
+    pub per_minute: Option<u32>,
+    /// The most calls to X that its questions take in all; `None` for any number.
+    pub calls: Option<u32>,
     pub bounds: Bounds,
 }
 
@@ -50,6 +55,8 @@ struct Sealed<'a> {
     subject: &'a str,
     origins: Vec<&'a str>,
     max_age: u32,
+    per_minute: Option<u32>,
+    calls: Option<u32>,
     posts: Vec<u64>,
     metrics: Option<Vec<&'a str>>,
     windows: Option<Vec<SealedWindow>>,
@@ -94,12 +101,10 @@ impl Token {
             made_at: sealed.made_at,
             ends_at: sealed.ends_at,
             subject: sealed.subject.to_owned(),
-            origins: sealed
-                .origins
-                .into_iter()
-                .map(|origin| Origin::parse(origin).ok())
-                .collect::<Option<_>>()?,
+            origins: sealed.origins.into_iter().map(Box::from).collect(),
             max_age: sealed.max_age,
+            per_minute: sealed.per_minute,
+            calls: sealed.calls,
             bounds: Bounds {
                 posts: sealed.posts,
                 metrics: whole(metrics)?,
@@ -140,8 +145,10 @@ impl<'a> From<&'a Token> for Sealed<'a> {
             made_at: token.made_at,
             ends_at: token.ends_at,
             subject: &token.subject,
-            origins: token.origins.iter().map(Origin::as_str).collect(),
+            origins: token.origins.iter().map(|origin| &**origin).collect(),
             max_age: token.max_age,
+            per_minute: token.per_minute,
+            calls: token.calls,
             posts: posts.clone(),
             metrics: metrics.as_ref().map(|all| all.iter().map(|metric| metric.name()).collect()),
             windows: windows.as_ref().map(|all| all.iter().map(window).collect()),

@@ -32,6 +32,10 @@ pub struct NewToken {
     pub expires_in: Option<Duration>,
     /// The oldest numbers that the page accepts; none that were kept unless said.
     pub max_age: Option<Duration>,
+    /// The most questions of a minute, with it and by its holder; the usual number unless said.
+    pub per_minute: Option<u32>,
+    /// The most calls to X that its questions take in all; any number unless said.
+    pub calls: Option<u32>,
     /// The JSON that says what the page may ask.
     pub question: Vec<u8>,
 }
@@ -74,8 +78,10 @@ impl Gateway {
             made_at,
             ends_at: made_at.saturating_add(seconds(expires_in)),
             subject: new.subject.unwrap_or_default(),
-            origins,
+            origins: origins.iter().map(|origin| origin.as_str().into()).collect(),
             max_age: new.max_age.map_or(0, |age| u32::try_from(age.as_secs()).unwrap_or(u32::MAX)),
+            per_minute: new.per_minute,
+            calls: new.calls,
             bounds,
         };
         self.note_seal_needed(token.ends_at.saturating_add(seconds(LEEWAY)), made_at).await?;
@@ -110,6 +116,11 @@ impl Gateway {
         }
         if new.max_age.is_some_and(|age| age > MOST_AGE) {
             wrong.push(Detail::at("/max_age", "must be at most 24h"));
+        }
+        for (name, most) in [("per_minute", new.per_minute), ("calls", new.calls)] {
+            if most == Some(0) {
+                wrong.push(Detail::at(&format!("/limits/{name}"), "must be at least 1"));
+            }
         }
         if new.origins.as_ref().is_some_and(Vec::is_empty) {
             wrong.push(Detail::at("/origins", "is empty; leave it out for all of the key's"));

@@ -5,11 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admission::PageQuestion;
 use crate::gateway::browser::claims::{NO_TOKEN, Token};
 use crate::gateway::key::KnownKey;
+use crate::gateway::key::strangers::network;
 use crate::gateway::{Error, Gateway, Wanted};
+use crate::model::Freshness;
 use crate::model::key::{Kind, Right};
-use crate::model::{Freshness, Origin};
 
 /// A page that asks with a token which is good.
 #[derive(Clone)]
@@ -17,6 +19,12 @@ pub struct TokenHolder {
     /// The key that made the token.
     pub key: Arc<KnownKey>,
     pub token: Arc<Token>,
+}
+
+/// A token that is not accepted, as far as it could be opened.
+pub struct RefusedToken {
+    pub error: Error,
+    pub token: Option<Arc<Token>>,
 }
 
 impl Token {
@@ -35,16 +43,32 @@ impl Gateway {
         text: &str,
         origin: Option<&str>,
         from: IpAddr,
-    ) -> Result<TokenHolder, Error> {
-        let Some(token) = Token::open(&self.0.vault, text) else {
+    ) -> Result<TokenHolder, RefusedToken> {
+        let Some(token) = Token::open(&self.0.vault, text).map(Arc::new) else {
             self.record_page_refusal(NO_TOKEN, None, origin, from);
-            return Err(Error::TokenInvalid);
+            return Err(RefusedToken { error: Error::TokenInvalid, token: None });
         };
+        match self.check_opened(&token, origin, from).await {
+            Ok(key) => Ok(TokenHolder { key, token }),
+            Err(error) => Err(RefusedToken { error: error.for_page(), token: Some(token) }),
+        }
+    }
+
+    async fn check_opened(
+        &self,
+        token: &Token,
+        origin: Option<&str>,
+        from: IpAddr,
+    ) -> Result<Arc<KnownKey>, Error> {
         let now = self.now();
         let leeway = i64::try_from(self.0.browser.leeway.as_secs()).unwrap_or_default();
         if now.unix_timestamp() > token.ends_at.saturating_add(leeway) {
             return Err(Error::TokenExpired);
         }
+        if !self.may_remember() {
+            self.0.browsers_due.note();
+        }
+        self.learn_due_browsers().await?;
         let key = self.find_usable_key(&token.key_id, Kind::Caller).await?;
         let key = key.filter(|known| known.key.scopes.rights.contains(&Right::Browser));
         let is_withdrawn =
@@ -55,16 +79,32 @@ impl Gateway {
             return Err(Error::TokenWithdrawn);
         };
         let is_named = |named: &str| {
-            let is_it = |allowed: &Origin| allowed.as_str() == named;
-            token.origins.iter().any(is_it) && key.key.scopes.origins.iter().any(is_it)
+            token.origins.iter().any(|origin| **origin == *named)
+                && key.key.scopes.origins.iter().any(|origin| origin.as_str() == named)
         };
         if !origin.is_some_and(is_named) {
             let why = "the token is for pages of other origins";
             self.record_page_refusal(why, Some(&token.key_id), origin, from);
             return Err(Error::OriginNotAllowed);
         }
+        self.check_limits(token, from)?;
         self.touch(&key);
-        Ok(TokenHolder { key, token: Arc::new(token) })
+        Ok(key)
+    }
+
+    /// Counts a question against the limits of its token, of the token's holder and of the address.
+    fn check_limits(&self, token: &Token, from: IpAddr) -> Result<(), Error> {
+        let settings = &self.0.browser;
+        let question = PageQuestion {
+            token: &token.id,
+            key_id: &token.key_id,
+            subject: &token.subject,
+            address: network(from),
+            most_of_token: token.per_minute.unwrap_or(settings.per_minute),
+            most_of_address: settings.address_per_minute,
+        };
+        let counted = self.0.page_limiter.begin(&question);
+        counted.map_err(|retry_after| Error::BrowserLimited { retry_after })
     }
 
     /// Notes that a browser sent a key from a page, and returns why it is refused.

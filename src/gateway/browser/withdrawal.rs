@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use time::OffsetDateTime;
 
 use crate::gateway::key::whole_second;
@@ -22,7 +22,7 @@ type Times = HashMap<Box<str>, HashMap<Box<str>, i64>>;
 
 /// What was withdrawn and may still live.
 #[derive(Default)]
-pub(in crate::gateway) struct Withdrawals(ArcSwap<Times>);
+pub(in crate::gateway) struct Withdrawals(ArcSwapOption<Times>);
 
 /// A withdrawal that has been made.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Withdrawals {
     /// Whether a token of that key and subject, made at that time, was withdrawn.
     pub(in crate::gateway) fn cover(&self, key_id: &str, subject: &str, made_at: i64) -> bool {
         let times = self.0.load();
-        let Some(of_key) = times.get(key_id) else { return false };
+        let Some(of_key) = times.as_ref().and_then(|times| times.get(key_id)) else { return false };
         ["", subject].iter().any(|whose| of_key.get(*whose).is_some_and(|until| made_at <= *until))
     }
 }
@@ -83,11 +83,12 @@ impl Gateway {
                 Detail::at("", "the key makes no tokens; there are none to withdraw").into()
             );
         }
-        if subject.is_some() && self.0.store.count_withdrawals(&key.id).await? >= MOST_SUBJECTS {
-            let detail = format!(
-                "tokens of {MOST_SUBJECTS} subjects of this key were withdrawn within the hour; withdraw all of the key's, without a subject"
-            );
-            return Err(Detail::at("/subject", detail).into());
+        if let Some(subject) = &subject {
+            let (of_key, all) = self.0.store.count_other_withdrawals(&key.id, subject).await?;
+            if of_key >= MOST_SUBJECTS || all >= i64::from(MOST / 2) {
+                let detail = "so many subjects' tokens were withdrawn of late that no more are noted one by one; withdraw all of the key's, without a subject";
+                return Err(Detail::at("/subject", detail).into());
+            }
         }
         let now = whole_second(self.now());
         let whose = subject.as_ref().map_or("all".to_owned(), |subject| format!("of {subject:?}"));
@@ -98,26 +99,39 @@ impl Gateway {
             tokens_after: now.unix_timestamp(),
         };
         self.0.store.insert_withdrawal(&withdrawal, &detail, actor, now).await?;
-        self.learn_withdrawals().await?;
+        // The withdrawal stands: if it cannot be read now, it is once the database answers.
+        self.0.browsers_due.note();
+        let _ = self.learn_due_browsers().await;
         Ok(Withdrawn { key, subject, tokens_after: now })
     }
 
     /// Reads what was withdrawn.
     pub(in crate::gateway) async fn learn_withdrawals(&self) -> Result<(), store::Error> {
+        let known = self.0.withdrawals.0.load();
+        // Whoever has just withdrawn it may have a clock that is behind ours.
+        let at_least = self.now().unix_timestamp() - 1;
+        let is_first = known.is_none();
         let mut times = Times::new();
         for Withdrawal { key_id, subject, tokens_after } in
             self.0.store.list_withdrawals(MOST).await?
         {
-            times.entry(key_id.into()).or_default().insert(subject.into(), tokens_after);
+            let before = known.as_ref().and_then(|known| known.get(&*key_id)?.get(&*subject));
+            let until = match before {
+                Some(before) if *before >= tokens_after => *before,
+                _ if is_first => tokens_after,
+                _ => tokens_after.max(at_least),
+            };
+            times.entry(key_id.into()).or_default().insert(subject.into(), until);
         }
-        self.0.withdrawals.0.store(times.into());
+        self.0.withdrawals.0.store(Some(times.into()));
         Ok(())
     }
 
     /// Forgets withdrawals of tokens that have ended meanwhile, and which vault keys are needed for such.
     pub(in crate::gateway) async fn prune_tokens(&self) -> Result<(), store::Error> {
         let now = self.now().unix_timestamp();
+        // Twice as long as needed, since the clocks of other replicas may be behind ours.
         let longest = i64::try_from((LONGEST_LIFE + LEEWAY).as_secs()).unwrap_or(i64::MAX);
-        self.0.store.prune_tokens(now - longest, now).await
+        self.0.store.prune_tokens(now - 2 * longest, now - longest).await
     }
 }

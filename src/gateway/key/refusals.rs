@@ -17,7 +17,8 @@ const BETWEEN_LINES: Duration = Duration::MINUTE;
 const BETWEEN_ENTRIES: Duration = Duration::HOUR;
 /// How long the audit log keeps refusals; everything else stays there for good.
 const KEPT: Duration = Duration::days(90);
-/// Sums kept at a time; further refusals are summed together, whatever their address.
+/// Sums kept at a time, of pages and of all others; further refusals are summed together, whatever their address. Pages
+/// name their origins themselves, so that there is no end to these.
 const MOST: usize = 100;
 
 /// What a refused client wanted.
@@ -97,7 +98,9 @@ impl Refusals {
     /// Counts one refusal; returns how many to log now, if a line is due.
     fn count(&self, group: Group, now: OffsetDateTime) -> Option<(Group, u64)> {
         let mut sums = self.sums();
-        let group = if sums.contains_key(&group) || sums.len() < MOST {
+        let is_page = |group: &Group| group.wanted == Wanted::Page;
+        let alike = sums.keys().filter(|other| is_page(other) == is_page(&group)).count();
+        let group = if sums.contains_key(&group) || alike < MOST {
             group
         } else {
             Group { key_id: None, origin: None, from: None, ..group }

@@ -116,7 +116,7 @@ impl Gateway {
 }
 
 /// The network of an IPv6 address, since its holder has all of the network's addresses.
-fn network(address: IpAddr) -> IpAddr {
+pub(in crate::gateway) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))

@@ -122,6 +122,8 @@ impl Gateway {
             size = self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
         }
         let plan = self.without_kept(caller, app, (&question, &authors), plan).await?;
+        let calls = plan.0.calls.len() + found.made.len();
+        let reserved = self.reserve_calls(caller.token.as_deref(), calls)?;
         let parts = parts.map(|to| (to, Parts::new(most)));
         let run = Run::new(self, app, caller, &question, size, parts);
         let (answered, ()) = tokio::join!(
@@ -129,6 +131,10 @@ impl Gateway {
             self.learn_authors(found.authors, HashSet::new())
         );
         let notes = question.notes;
+        if let (Some(reserved), Ok(answered)) = (reserved, &answered) {
+            let made = answered.calls.iter().filter(|call| call.saved.is_none()).count();
+            reserved.settle(u32::try_from(made + found.made.len()).unwrap_or(u32::MAX));
+        }
         answered.map(|answered| Answered { lookups: found.made, notes, ..answered })
     }
 

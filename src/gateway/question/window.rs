@@ -95,6 +95,18 @@ impl Problems {
             }
             self.time(at, value)
         });
+        self.range_between(at, (start, end), days, now)
+    }
+
+    /// The range between two times, cut where it lies in the future.
+    pub(super) fn range_between(
+        &mut self,
+        at: &Path<'_>,
+        (start, end): (Option<OffsetDateTime>, Option<OffsetDateTime>),
+        days: u16,
+        now: Now,
+    ) -> Option<ReadWindow> {
+        let (from, to) = (Path::Key(at, "start"), Path::Key(at, "end"));
         let before = self.count();
         let earliest = hour_of(now.earliest() - Duration::days(days.into()));
         if start.is_some_and(|start| start >= now.latest()) {

@@ -37,6 +37,7 @@ impl Gateway {
                     let _ = gateway.flush_usage().await;
                     let _ = gateway.load_used_accounts().await;
                     gateway.store_calls().await;
+                    let _ = gateway.reconcile_page_calls().await;
                 } else {
                     let _ = gateway.write_call_count().await;
                 }
@@ -47,6 +48,7 @@ impl Gateway {
     /// Writes the rest, and a note that it is all. Call it once no more calls are made.
     pub async fn settle_usage(&self) {
         self.store_calls().await;
+        let _ = self.reconcile_page_calls().await;
         while self.flush_usage().await.is_ok() && !self.0.usage.is_settled.load(Ordering::Acquire) {
         }
     }

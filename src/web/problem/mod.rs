@@ -14,7 +14,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::gateway::{Detail, Error, Location, Reconnect};
+use crate::gateway::{Detail, Error, Location, Reconnect, Token};
 use crate::model::key::{Kind, Presented};
 use crate::web::connection_limits::Full;
 use crate::wire;
@@ -46,6 +46,8 @@ struct Parts {
     cause: Option<Error>,
     /// The public part of the key that it is about.
     key_id: Option<String>,
+    /// The token that it is about.
+    token: Option<Arc<Token>>,
 }
 
 impl Problem {
@@ -64,6 +66,7 @@ impl Problem {
             retry_after: None,
             cause: None,
             key_id: None,
+            token: None,
         }))
     }
 
@@ -156,6 +159,15 @@ impl Problem {
     pub(crate) fn about_key(self, text: &str) -> Problem {
         let key_id = Presented::parse(text).map(|key| key.id.to_owned());
         self.change(|parts| parts.key_id = key_id)
+    }
+
+    /// Notes the token with which a page asked.
+    pub(crate) fn about_token(self, token: Arc<Token>) -> Problem {
+        self.change(|parts| parts.token = Some(token))
+    }
+
+    pub(crate) fn token(&self) -> Option<&Arc<Token>> {
+        self.0.token.as_ref()
     }
 
     pub(crate) fn key_id(&self) -> Option<&str> {

@@ -90,6 +90,9 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::OriginNotAllowed => {
             (StatusCode::FORBIDDEN, "origin_not_allowed", "Not allowed for this page")
         }
+        Error::BrowserLimited { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "browser_limit", "Too many questions")
+        }
         Error::KeyLeaked => (StatusCode::FORBIDDEN, "key_leaked", "The key has leaked"),
         Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "Account not found"),
         Error::AccountNotActive { .. } => {
@@ -174,6 +177,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         Error::AppCredentialsRejected { retry_after, .. }
         | Error::QuotaExhausted { retry_after, .. }
         | Error::UpstreamDown { retry_after, .. }
+        | Error::BrowserLimited { retry_after }
         | Error::KeyLimited(OverLimit::PerMinute { retry_after, .. })
         | Error::AccountLimitReached { retry_after, .. }
         | Error::TooManyLinks { retry_after, .. } => Some(*retry_after),

@@ -19,7 +19,10 @@ async fn the_demos_page_is_sound_in_every_size_and_colour() {
     let shown = "return [...document.querySelectorAll('figure')].map(it => [
         it.querySelectorAll('svg[role=img]').length, it.querySelectorAll('tbody tr').length > 0,
         /calls? made/.test(it.textContent)])";
-    assert_eq!(browser.run(shown).await, json!([[1, true, true], [1, true, true], [1, true, true]]));
+    assert_eq!(
+        browser.run(shown).await,
+        json!([[1, true, true], [1, true, true], [1, true, true]])
+    );
     // A post of somebody who has not connected.
     browser.reads("Missing").await;
     // The lines that make it work are those of this gateway and this page.
@@ -41,9 +44,8 @@ async fn the_demos_back_end_makes_tokens_for_its_own_page_alone() {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let front = card["front"].as_str().unwrap();
     let ask = |method: &str, path: &str| crate::http::Ask::new(&http, front, method, path);
-    let own = || {
-        ask("POST", "/token").header("origin", front).header("sec-fetch-site", "same-origin")
-    };
+    let own =
+        || ask("POST", "/token").header("origin", front).header("sec-fetch-site", "same-origin");
     let made = own().send().await;
     assert_eq!(made.status, 201, "{}", made.text());
     assert!(made.json()["token"].as_str().unwrap().starts_with("csb_"));

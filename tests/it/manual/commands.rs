@@ -131,7 +131,8 @@ async fn the_first_answer_is_as_the_readme_shows_it() {
 async fn the_variables_load_as_the_demo_says_from_any_folder() {
     let folder = TempDir::new().unwrap();
     let any = "127.0.0.1:0";
-    let ports = ["--listen", any, "--admin-listen", any, "--front-listen", any, "--sandbox-listen", any];
+    let ports =
+        ["--listen", any, "--admin-listen", any, "--front-listen", any, "--sandbox-listen", any];
     let arguments = [&["demo", "--dir", "it's odd/$demo"], &ports[..]].concat();
     let demo = Running::start(folder.path(), &BTreeMap::new(), &arguments);
     let load = demo.out.wait_for("demo.env").await;

@@ -4,6 +4,8 @@ use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
 use crate::database::{Database, on_both};
+use crate::gateway::TestGateway;
+use crate::http::Answer;
 use crate::pages::{ASK, Pages, places};
 
 /// A question with a part of each kind.
@@ -127,6 +129,78 @@ async fn a_mistake_is_a_mistake_before_it_is_too_wide(database: Database) {
     }
 }
 
+/// A range that is not over yet is asked for as far as it goes.
+async fn a_range_that_ends_in_the_future_is_cut_at_now(database: Database) {
+    let pages = Pages::start(&database).await;
+    let range = json!({ "start": "2026-03-01", "end": "2026-03-31" });
+    let question = json!({
+        "tweet_ids": pages.posts(), "engagement_types": ["impressions"], "windows": [range],
+    });
+    let token = pages.token(&json!({ "question": question })).await;
+    for asked in [json!({}), json!({ "window": range })] {
+        let answer = pages.ask(&token, &asked).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let report = &answer.json()["countersign"];
+        assert_eq!(report["complete"], true, "{}", answer.text());
+        assert!(report["notes"][0].as_str().unwrap().contains("in the future"), "{report}");
+    }
+    let later = json!({ "start": "2026-03-20", "end": "2026-03-31" });
+    let question = json!({
+        "tweet_ids": pages.posts(), "engagement_types": ["impressions"], "windows": [later],
+    });
+    let token = pages.token(&json!({ "question": question })).await;
+    let early = pages.ask(&token, &json!({})).send().await;
+    early.is_own(400, "invalid_request");
+    assert_eq!(places(&early), ["/window/start"]);
+}
+
+async fn numbers_that_are_kept_are_given_as_the_token_says(database: Database) {
+    let gateway = TestGateway::start_with(&database, |config| {
+        config.cache.fresh = std::time::Duration::from_secs(300);
+    })
+    .await;
+    let pages = Pages::of(gateway).await;
+    let of = async |max_age: Value| {
+        pages.token(&json!({ "question": pages.question(), "max_age": max_age })).await
+    };
+    let (patient, plain) = (of(json!("60s")).await, of(Value::Null).await);
+    let ask = async |token: &str, control: &str| {
+        let answer = pages.ask(token, &json!({})).header("cache-control", control).send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let calls = answer.json()["countersign"]["calls"].clone();
+        (calls["made"].as_u64().unwrap(), calls["saved"].as_u64().unwrap(), answer)
+    };
+    let counts = |(made, saved, _): &(u64, u64, Answer)| (*made, *saved);
+    assert_eq!(counts(&ask(&patient, "").await), (1, 0));
+    pages.gateway.sandbox.clock.forward(time::Duration::seconds(40));
+    let kept = ask(&patient, "").await;
+    assert_eq!((counts(&kept), kept.2.header("age")), ((0, 1), "40"));
+    // What the page itself says of caches counts neither way.
+    assert_eq!(counts(&ask(&patient, "no-cache").await), (0, 1));
+    assert_eq!(counts(&ask(&plain, "max-age=3600").await), (1, 0));
+    pages.gateway.sandbox.clock.forward(time::Duration::seconds(61));
+    assert_eq!(counts(&ask(&patient, "").await), (1, 0));
+}
+
+/// What a page is told names no account, app, key or vault key, and not how accounts fare.
+async fn pages_are_told_nothing_of_accounts(database: Database) {
+    let pages = Pages::start(&database).await;
+    let question = json!({ "tweet_ids": pages.posts(), "engagement_types": ["impressions"] });
+    let token = pages.token(&json!({ "question": question })).await;
+    let alice = pages.gateway.sandbox.user("alice").user_id.clone();
+    let revoked = json!({ "state": "revoked" });
+    pages.gateway.sandbox.put(&format!("/sandbox/users/{alice}"), revoked).await;
+    for _ in 0..2 {
+        let answer = pages.ask(&token, &json!({})).send().await;
+        answer.is_own(404, "nothing_answered");
+        assert_eq!(answer.json()["missing"][0]["reason"], "not_connected");
+        for word in [&*alice, "alice", "revoked", "token", "demo"] {
+            assert!(!answer.text().contains(word), "{word}: {}", answer.text());
+        }
+        pages.gateway.sandbox.clock.forward(time::Duration::seconds(61));
+    }
+}
+
 /// What a token leaves open is up to the page, as far as the key may.
 async fn parts_that_a_token_leaves_open_are_the_pages_own(database: Database) {
     let pages = Pages::start(&database).await;
@@ -158,7 +232,10 @@ async fn rights_are_the_keys_at_the_time_of_the_question(database: Database) {
     let token = pages.mint_with(&narrow, &body).send().await.json();
     let token = token["token"].as_str().unwrap();
     let recent = json!({ "engagement_types": ["impressions"], "window": "28hr" });
-    pages.ask(token, &recent).send().await.is_own(403, "not_allowed");
+    let refused = pages.ask(token, &recent).send().await;
+    refused.is_own(403, "not_allowed");
+    assert_eq!(places(&refused), ["/window"], "{}", refused.text());
+    assert!(!refused.text().contains("totals"), "{}", refused.text());
     // Alice's posts, with a key for bob's account alone.
     let private = pages.ask(token, &json!({ "engagement_types": ["impressions"] })).send().await;
     private.is_own(404, "nothing_answered");
@@ -217,6 +294,9 @@ on_both!(
     a_page_may_narrow_every_part,
     each_part_widened_by_one_is_refused_at_its_place,
     a_mistake_is_a_mistake_before_it_is_too_wide,
+    a_range_that_ends_in_the_future_is_cut_at_now,
+    numbers_that_are_kept_are_given_as_the_token_says,
+    pages_are_told_nothing_of_accounts,
     parts_that_a_token_leaves_open_are_the_pages_own,
     rights_are_the_keys_at_the_time_of_the_question,
     a_token_opens_one_path_in_its_three_forms,

@@ -28,7 +28,11 @@ async fn page(text: &'static str) -> String {
                 let mut request = [0; 4096];
                 let _ = client.read(&mut request).await;
                 let mut answer = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n".to_owned();
-                let _ = write!(answer, "Content-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
+                let _ = write!(
+                    answer,
+                    "Content-Length: {}\r\nConnection: close\r\n\r\n{text}",
+                    text.len()
+                );
                 let _ = client.write_all(answer.as_bytes()).await;
             });
         }
@@ -295,9 +299,8 @@ async fn other_origins_can_read_nothing_but_why_if_the_key_has_them() {
     pages.gateway.inner.settle_refusals().await.unwrap();
     let audited = pages.gateway.audited("page.refused").await;
     for origin in [&second, &foreign, &localhost, &foreign_tls, "null"] {
-        let is_told = |entry: &(String, String, String)| {
-            entry.2.contains(&format!(", from {origin}: "))
-        };
+        let is_told =
+            |entry: &(String, String, String)| entry.2.contains(&format!(", from {origin}: "));
         assert!(audited.iter().any(is_told), "{origin}: {audited:?}");
     }
 }

@@ -35,7 +35,8 @@ async fn it_is_served_to_pages_of_every_origin_and_kept_by_its_tag(database: Dat
             let tag = answer.header("etag").to_owned();
             assert!(tag.starts_with('"') && tag.ends_with('"'), "{tag}");
             for known in [&tag, &format!("W/{tag}"), &format!("\"x\", {tag}"), "*"] {
-                let again = ask().header("accept-encoding", encoding).header("if-none-match", known);
+                let again =
+                    ask().header("accept-encoding", encoding).header("if-none-match", known);
                 let again = again.send().await;
                 assert_eq!((again.status.as_u16(), again.raw.len()), (304, 0), "{known}");
                 assert_eq!(again.header("access-control-allow-origin"), origin);
@@ -56,14 +57,23 @@ on_both!(it_is_served_to_pages_of_every_origin_and_kept_by_its_tag);
 #[test]
 fn its_types_are_strict_and_fit_it() {
     let compiler = setting("COUNTERSIGN_TEST_TSC");
-    let options =
-        ["--strict", "--noEmit", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom"];
+    let options = [
+        "--strict",
+        "--noEmit",
+        "--target",
+        "es2022",
+        "--module",
+        "nodenext",
+        "--lib",
+        "es2022,dom",
+    ];
     for (file, more) in [
         ("tests/it/pages/client_types.ts", &[][..]),
         ("src/api/callers/client.js", &["--allowJs", "--checkJs"]),
     ] {
         let mut command = Command::new("node");
-        let done = command.arg(&compiler).args(options).args(more).arg(root(file)).output().unwrap();
+        let done =
+            command.arg(&compiler).args(options).args(more).arg(root(file)).output().unwrap();
         assert!(done.status.success(), "{file}: {}", String::from_utf8_lossy(&done.stdout));
     }
 }

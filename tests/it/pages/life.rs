@@ -73,6 +73,11 @@ async fn a_withdrawal_ends_what_was_made_and_not_what_comes(database: Database) 
         pages.token(&json!({ "question": pages.question(), "subject": subject })).await
     };
     let (ann, ben, nobody) = (of("ann").await, of("ben").await, pages.plain_token().await);
+    let second = Pages { gateway: other, key: crate::pages::page_key(&pages.gateway).await };
+    let namesake = json!({ "question": pages.question(), "subject": "ann" });
+    let namesake = pages.mint_with(&second.key, &namesake).send().await.json();
+    let namesake = namesake["token"].as_str().unwrap();
+    let other = second.gateway;
     let withdrawn = pages
         .gateway
         .inner
@@ -83,7 +88,7 @@ async fn a_withdrawal_ends_what_was_made_and_not_what_comes(database: Database) 
     other.inner.catch_up_once().await.unwrap();
     for gateway in [&pages.gateway, &other] {
         ask_at(gateway, &ann, &json!({})).send().await.is_own(401, "token_withdrawn");
-        for good in [&ben, &nobody] {
+        for good in [&*ben, &nobody, namesake] {
             assert_eq!(ask_at(gateway, good, &json!({})).send().await.status, 200);
         }
     }
@@ -131,6 +136,8 @@ async fn no_more_subjects_are_withdrawn_one_by_one_than_fit(database: Database) 
     for number in 0..200 {
         withdraw(Some(format!("viewer {number}"))).await.unwrap();
     }
+    // One of them once more is none more.
+    withdraw(Some("viewer 7".to_owned())).await.unwrap();
     let refused = withdraw(Some("one more".to_owned())).await;
     assert!(matches!(refused, Err(Error::InvalidRequest(_))), "{refused:?}");
     withdraw(None).await.unwrap();

@@ -96,6 +96,34 @@ async fn what_is_wrong_is_told_at_its_place(database: Database) {
     }
 }
 
+/// Ranges are near enough to the present to be asked for, and members occur once.
+async fn ranges_and_members_that_cannot_be_meant_are_refused(database: Database) {
+    let pages = Pages::start(&database).await;
+    for (window, at) in [
+        (json!({ "start": "0001-01-01", "end": "2026-03-01" }), "start"),
+        (json!({ "start": "2025-03-10T21:15:29Z", "end": "2026-03-01" }), "start"),
+        (json!({ "start": "2026-01-01", "end": "9999-12-31T23:30:00Z" }), "end"),
+        (json!({ "start": "2026-01-01", "end": "2027-03-10T21:15:31Z" }), "end"),
+        (json!({ "start": "2026-03-02", "end": "2026-03-01" }), "end"),
+    ] {
+        let question = json!({ "tweet_ids": pages.posts(), "windows": [window] });
+        let refused = pages.mint(&json!({ "question": question })).await;
+        refused.is_own(400, "invalid_request");
+        assert_eq!(places(&refused), [format!("/question/windows/0/{at}")], "{}", refused.text());
+    }
+    let twice = r#"{"question": {"tweet_ids": ["20"], "tweet_ids": ["21"]}}"#;
+    let refused = pages.mint_with(&pages.key, &json!({})).body(twice).send().await;
+    refused.is_own(400, "invalid_request");
+    assert_eq!(places(&refused), ["/question/tweet_ids"], "{}", refused.text());
+    for (member, odd) in [("expires_in", "1900ms"), ("max_age", "500ms")] {
+        let mut body = json!({ "question": pages.question() });
+        body[member] = json!(odd);
+        let refused = pages.mint(&body).await;
+        refused.is_own(400, "invalid_request");
+        assert_eq!(places(&refused), [format!("/{member}")]);
+    }
+}
+
 /// A window about which nothing may be asked would only be found out by the page.
 async fn parts_that_do_not_go_together_are_refused(database: Database) {
     let pages = Pages::start(&database).await;
@@ -191,6 +219,7 @@ on_both!(
     a_token_is_made_and_answers_the_page,
     what_is_left_out_has_a_default,
     what_is_wrong_is_told_at_its_place,
+    ranges_and_members_that_cannot_be_meant_are_refused,
     parts_that_do_not_go_together_are_refused,
     a_key_gives_no_more_than_it_has,
     fifty_posts_fit_into_fifteen_hundred_characters,

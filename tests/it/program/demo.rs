@@ -238,8 +238,17 @@ async fn a_broken_folder_is_told_and_no_variable_is_blamed() {
     assert!(code == 69 && said.contains(&file("keys.json").display().to_string()), "{said}");
 
     let elsewhere = TempDir::new().unwrap();
-    let arguments =
-        ["demo", "--listen", "127.0.0.2:0", "--admin-listen", "0", "--front-listen", "0", "--sandbox-listen", "0"];
+    let arguments = [
+        "demo",
+        "--listen",
+        "127.0.0.2:0",
+        "--admin-listen",
+        "0",
+        "--front-listen",
+        "0",
+        "--sandbox-listen",
+        "0",
+    ];
     let done = Running::start(elsewhere.path(), &BTreeMap::new(), &arguments).end().await;
     assert!(done.code == 78 && done.err.starts_with("countersign: --listen: expected"), "{done:?}");
 }

@@ -69,7 +69,7 @@ async fn an_answer_is_compressed_for_those_who_take_that(database: Database) {
     let zipped = asked.clone().header("accept-encoding", "gzip").send().await;
     assert_eq!(
         (zipped.header("content-encoding"), zipped.header("vary")),
-        ("gzip", "accept, accept-encoding")
+        ("gzip", "accept, accept-encoding, origin")
     );
     assert_eq!(zipped.json()["by_tweet"], plain.json()["by_tweet"]);
     asked

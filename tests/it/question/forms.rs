@@ -83,7 +83,7 @@ async fn a_table_has_the_numbers_of_the_answer(database: Database) {
     assert_eq!((table.status.as_u16(), table.header("content-type")), (200, "text/csv"));
     assert_eq!(
         (table.header("countersign-complete"), table.header("vary")),
-        ("true", "accept, accept-encoding")
+        ("true", "accept, accept-encoding, origin")
     );
     let rows = cells(&table.text());
     assert_eq!(rows[0], ["tweet_id", "engagement_type", "value"]);

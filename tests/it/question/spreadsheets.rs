@@ -86,7 +86,7 @@ async fn a_spreadsheet_has_a_column_for_each_engagement_type(database: Database)
         ("content-type", "text/csv; charset=utf-8"),
         ("content-disposition", "attachment; filename=\"engagement-spreadsheet.csv\""),
         ("countersign-complete", "true"),
-        ("vary", "accept, accept-encoding"),
+        ("vary", "accept, accept-encoding, origin"),
     ] {
         assert_eq!(answer.header(name), value, "{name}");
     }

@@ -140,6 +140,8 @@ async fn look_ups_of_what_may_not_exist_leave_connections_to_others() {
     let database = fresh(Kind::Postgres).await;
     let gateway = TestGateway::start(&database).await;
     let cold = gateway.new_key(|_| ()).await;
+    // The change has been read, so that nothing else reads keys.
+    gateway.inner.catch_up_once().await.unwrap();
     let locked = database.lock("key").await;
     let mut flood = JoinSet::new();
     for number in 0..MOST + 10 {

@@ -1,6 +1,6 @@
 //! Reading the bounds of a new token: every mistake at once, each by JSON pointer with what would be right.
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::gateway::Detail;
 use crate::gateway::call::check::{GROUPINGS, IDS, Now, Problems, TYPES, quoted, read_object};
@@ -78,7 +78,7 @@ impl Problems {
         let is_range = node.member("last").is_none_or(|last| matches!(last, Node::Null));
         if let (Node::Map(_), true) = (node, is_range) {
             self.unknown_keys(at, node, &["start", "end", "last"]);
-            return self.bound_range(at, node);
+            return self.bound_range(at, node, days, now);
         }
         // A relative window is the same number of hours whenever it is read.
         let read = self.question_window(at, Some(node), days, Now::exact(now))?.window;
@@ -91,7 +91,13 @@ impl Problems {
     }
 
     /// A range as it is written; the page's own questions are held against the present.
-    fn bound_range(&mut self, at: &Path<'_>, node: &Node<'_>) -> Option<BoundWindow> {
+    fn bound_range(
+        &mut self,
+        at: &Path<'_>,
+        node: &Node<'_>,
+        days: u16,
+        now: OffsetDateTime,
+    ) -> Option<BoundWindow> {
         let [start, end] = ["start", "end"].map(|name| {
             let (at, value) = (Path::Key(at, name), node.member(name));
             if value.is_none() {
@@ -100,8 +106,20 @@ impl Problems {
             self.time(&at, value)
         });
         let (start, end) = (start?, end?);
+        let most = Duration::days(days.into());
         if end <= start {
             self.add(&Path::Key(at, "end"), "must be after start");
+            return None;
+        }
+        // Only times that are near enough to the present are safe to reckon with.
+        if start < now.saturating_sub(most) {
+            let detail = format_args!("is more than {days} days ago, the longest range");
+            self.add(&Path::Key(at, "start"), detail);
+            return None;
+        }
+        if end > now.saturating_add(most) {
+            let detail = format_args!("is more than {days} days ahead");
+            self.add(&Path::Key(at, "end"), detail);
             return None;
         }
         Some(BoundWindow::Range(Span { start, end }.widened()))

@@ -1,16 +1,17 @@
 //! Reading a page's question: what it leaves out comes from its token, and what goes beyond that is refused.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use crate::gateway::call::check::{GROUPINGS, IDS, Now, Problems, TYPES, read_object};
 use crate::gateway::call::json::{Node, Path};
 use crate::gateway::question::answered::Answered;
 use crate::gateway::question::bounds::{BoundWindow, Bounds};
-use crate::gateway::question::plan::Missing;
+use crate::gateway::question::plan::{Missing, Reason};
 use crate::gateway::question::read::{each_once, endpoint_of, given, named_post};
 use crate::gateway::question::window::{ReadWindow, WINDOW};
-use crate::gateway::question::{Grouping, Limits, Question, Window};
-use crate::gateway::{Detail, Error};
+use crate::gateway::question::{Grouping, Limits, Question, Span, Window};
+use crate::gateway::{Detail, Error, OverLimit};
 use crate::model::{Endpoint, GroupBy, Metric};
 
 const KEYS: [&str; 4] = ["tweet_ids", "engagement_types", "window", "groupings"];
@@ -30,7 +31,7 @@ impl Bounds {
         });
         let window = problems.part(&WINDOW, |part| match given(&root, "window") {
             Some(node) => part.question_window(&WINDOW, Some(node), limits.days, now),
-            None => Some(self.usual_window(now)),
+            None => self.usual_window(part, limits.days, now),
         });
         let endpoint =
             window.as_ref().map_or_else(|| endpoint_of(&root), |read| read.window.endpoint());
@@ -53,6 +54,11 @@ impl Bounds {
             return Err(Error::InvalidRequest(problems));
         };
         let ReadWindow { window, is_by_our_clock, notes } = read;
+        // Where a relative window of the token ends, too, is for X's clock to say.
+        let is_relative = |bound: &BoundWindow| matches!(bound, BoundWindow::Last { .. });
+        let is_held_against_now =
+            window.span().is_some() && self.windows.iter().flatten().any(is_relative);
+        let is_by_our_clock = is_by_our_clock || (is_held_against_now && now.is_exact());
         let beyond = self.beyond(&root, window, now);
         if !beyond.is_empty() {
             return Err(Error::Beyond(beyond));
@@ -70,14 +76,15 @@ impl Bounds {
     }
 
     /// The window of a question that names none: the token's first.
-    fn usual_window(&self, now: Now) -> ReadWindow {
-        let window = self.windows.as_ref().and_then(|all| all.first().copied());
-        let is_relative = matches!(window, Some(BoundWindow::Last { .. }));
-        ReadWindow {
-            window: window.map_or(Window::Totals, |window| window.at(now.at)),
-            is_by_our_clock: is_relative && now.is_exact(),
-            notes: Vec::new(),
+    fn usual_window(&self, problems: &mut Problems, days: u16, now: Now) -> Option<ReadWindow> {
+        let bound = self.windows.as_ref().and_then(|all| all.first().copied());
+        let bound = bound.unwrap_or(BoundWindow::Totals);
+        if let BoundWindow::Range(Span { start, end }) = bound {
+            return problems.range_between(&WINDOW, (Some(start), Some(end)), days, now);
         }
+        let is_relative = matches!(bound, BoundWindow::Last { .. });
+        let is_by_our_clock = is_relative && now.is_exact();
+        Some(ReadWindow { window: bound.at(now.at), is_by_our_clock, notes: Vec::new() })
     }
 
     /// What of a question goes beyond these bounds.
@@ -176,7 +183,12 @@ impl Problems {
 /// The same outcome without what pages are not told: whose accounts are used, and how they fare.
 pub fn for_page(answered: Result<Answered, Error>) -> Result<Answered, Error> {
     let of_nobody = |missing: Vec<Missing>| -> Vec<Missing> {
-        let plain = |part| Missing { author: None, detail: String::new(), ..part };
+        let plain = |part: Missing| Missing {
+            author: None,
+            detail: String::new(),
+            reason: told(part.reason),
+            ..part
+        };
         missing.into_iter().map(plain).collect()
     };
     match answered {
@@ -185,9 +197,39 @@ pub fn for_page(answered: Result<Answered, Error>) -> Result<Answered, Error> {
             Ok(Answered { missing, ..answered })
         }
         Err(Error::NothingAnswered { missing, reason, retry_after }) => {
-            let missing = of_nobody(missing);
+            let (missing, reason) = (of_nobody(missing), told(reason));
             Err(Error::NothingAnswered { missing, reason, retry_after })
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.for_page()),
+    }
+}
+
+/// Why something is missing, as pages are told: how an account fares is not for them.
+const fn told(reason: Reason) -> Reason {
+    match reason {
+        Reason::AccountRevoked | Reason::AccountLimit => Reason::NotConnected,
+        other => other,
+    }
+}
+
+impl Error {
+    /// The same, as pages are told: without the key's scope and limits, and without names of apps or vault keys.
+    pub fn for_page(self) -> Error {
+        match self {
+            Error::NotAllowed(_) => {
+                let detail = "is a window about which this token's key may not ask";
+                Error::Beyond(vec![Detail::at("/window", detail)])
+            }
+            Error::KeyLimited(OverLimit::PerMinute { retry_after, .. }) => {
+                Error::BrowserLimited { retry_after }
+            }
+            Error::KeyLimited(OverLimit::AtOnce { .. }) => {
+                Error::BrowserLimited { retry_after: Duration::from_secs(1) }
+            }
+            Error::VaultKeyUnavailable(_) => {
+                Error::Busy("the gateway is not ready to answer pages".to_owned())
+            }
+            error => error,
+        }
     }
 }

@@ -1,0 +1,205 @@
+//! What pages may ask: so many questions a minute with a token, by its holder and from an address, in this process. No
+//! minute, wherever it begins, has more of them. The tables are bounded: whoever does not fit is refused.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::model::Clock;
+
+/// The most of each kind that are counted, at some 150 bytes each.
+const MOST: usize = 10_000;
+/// How many seconds a slot of a counter covers, and how many slots are more than a minute.
+const SLOT: u64 = 10;
+const SLOTS: usize = 7;
+/// How long whoever does not fit has to wait: a minute later, others have left.
+const UNTIL_OTHERS_LEAVE: Duration = Duration::from_mins(1);
+
+/// Questions of pages, by token, by the token's holder and by address.
+pub struct PageLimiter {
+    clock: Arc<dyn Clock>,
+    begun: Instant,
+    counters: Mutex<Counters>,
+}
+
+#[derive(Default)]
+struct Counters {
+    tokens: Table<Box<str>>,
+    /// By the key that made the token, and the holder's name.
+    holders: Table<(Box<str>, Box<str>)>,
+    addresses: Table<IpAddr>,
+}
+
+struct Table<K> {
+    counters: HashMap<K, Counter>,
+    /// The slot in which those that were idle were last removed.
+    swept: u64,
+}
+
+/// Questions by the time in which they came, which is counted in slots.
+#[derive(Clone, Copy, Default)]
+struct Counter {
+    latest: u64,
+    /// The latest slot first.
+    counts: [u32; SLOTS],
+}
+
+/// Whose question it is, each with the most of a minute.
+#[derive(Clone, Copy)]
+pub struct PageQuestion<'a> {
+    pub token: &'a str,
+    pub key_id: &'a str,
+    /// Empty for none.
+    pub subject: &'a str,
+    pub address: IpAddr,
+    pub most_of_token: u32,
+    pub most_of_address: u32,
+}
+
+impl PageLimiter {
+    pub fn new(clock: Arc<dyn Clock>) -> PageLimiter {
+        let begun = clock.instant();
+        PageLimiter { clock, begun, counters: Mutex::default() }
+    }
+
+    /// Counts a question everywhere, or nowhere and says how long to wait.
+    pub fn begin(&self, asked: &PageQuestion<'_>) -> Result<(), Duration> {
+        let seconds = self.clock.instant().saturating_duration_since(self.begun).as_secs();
+        let holder = || (asked.key_id.into(), asked.subject.into());
+        let is_named = !asked.subject.is_empty();
+        let mut counters = self.lock();
+        let Counters { tokens, holders, addresses } = &mut *counters;
+        tokens.check(&asked.token.into(), asked.most_of_token, seconds)?;
+        if is_named {
+            holders.check(&holder(), asked.most_of_token, seconds)?;
+        }
+        addresses.check(&asked.address, asked.most_of_address, seconds)?;
+        tokens.count(asked.token.into(), seconds);
+        if is_named {
+            holders.count(holder(), seconds);
+        }
+        addresses.count(asked.address, seconds);
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K> Default for Table<K> {
+    fn default() -> Table<K> {
+        Table { counters: HashMap::new(), swept: 0 }
+    }
+}
+
+impl<K: Eq + Hash> Table<K> {
+    /// Whether one more may come now; otherwise, how long to wait.
+    fn check(&mut self, who: &K, most: u32, seconds: u64) -> Result<(), Duration> {
+        let slot = seconds / SLOT;
+        if let Some(counter) = self.counters.get_mut(who) {
+            counter.advance(slot);
+            return counter.check(most, seconds);
+        }
+        if self.counters.len() >= MOST && self.swept != slot {
+            self.swept = slot;
+            self.counters.retain(|_, counter| counter.is_in_use(slot));
+        }
+        if self.counters.len() < MOST { Ok(()) } else { Err(UNTIL_OTHERS_LEAVE) }
+    }
+
+    fn count(&mut self, who: K, seconds: u64) {
+        let counter = self.counters.entry(who).or_default();
+        counter.advance(seconds / SLOT);
+        if let Some(count) = counter.counts.first_mut() {
+            *count = count.saturating_add(1);
+        }
+    }
+}
+
+impl Counter {
+    fn advance(&mut self, slot: u64) {
+        let passed = usize::try_from(slot - self.latest.min(slot)).unwrap_or(SLOTS).min(SLOTS);
+        self.counts.rotate_right(passed);
+        self.counts.iter_mut().take(passed).for_each(|count| *count = 0);
+        self.latest = slot;
+    }
+
+    fn is_in_use(&self, slot: u64) -> bool {
+        self.latest + SLOTS as u64 > slot
+    }
+
+    fn check(&self, most: u32, seconds: u64) -> Result<(), Duration> {
+        let mut left: u32 = self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count));
+        if left < most {
+            return Ok(());
+        }
+        // The oldest slots end first.
+        for (age, count) in self.counts.iter().enumerate().rev() {
+            left -= count;
+            if left < most {
+                let ends = (self.latest - age as u64 + SLOTS as u64) * SLOT;
+                return Err(Duration::from_secs(ends.saturating_sub(seconds).max(1)));
+            }
+        }
+        Err(UNTIL_OTHERS_LEAVE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(table: &mut Table<&str>, most: u32, seconds: u64) -> Option<u64> {
+        match table.check(&"a", most, seconds) {
+            Ok(()) => {
+                table.count("a", seconds);
+                None
+            }
+            Err(wait) => Some(wait.as_secs()),
+        }
+    }
+
+    #[test]
+    fn no_minute_has_more_and_the_wait_that_is_told_is_enough() {
+        let mut table = Table::default();
+        let mut taken: Vec<u64> = Vec::new();
+        let mut seconds = 5;
+        while seconds < 2000 {
+            match counted(&mut table, 7, seconds) {
+                None => {
+                    taken.push(seconds);
+                    seconds += seconds % 3;
+                }
+                Some(wait) => {
+                    assert!((1..=70).contains(&wait), "{wait}");
+                    assert!(counted(&mut table, 7, seconds + wait - 1).is_some(), "{seconds}");
+                    seconds += wait;
+                    assert_eq!(counted(&mut table, 7, seconds), None, "{seconds}");
+                    taken.push(seconds);
+                }
+            }
+            seconds += 1;
+        }
+        for at in &taken {
+            let of_minute = taken.iter().filter(|other| (*at..at + 60).contains(other)).count();
+            assert!(of_minute <= 7, "{at}: {of_minute}");
+        }
+        assert!(taken.len() > 150, "{}", taken.len());
+    }
+
+    #[test]
+    fn who_does_not_fit_is_refused_until_others_have_left() {
+        let mut table: Table<usize> = Table::default();
+        for who in 0..MOST {
+            table.check(&who, 1, 0).unwrap();
+            table.count(who, 0);
+        }
+        assert_eq!(table.check(&MOST, 1, 30), Err(UNTIL_OTHERS_LEAVE));
+        assert_eq!(table.check(&3, 2, 30), Ok(()), "who is counted already");
+        assert_eq!(table.check(&MOST, 1, 90), Ok(()));
+        assert!(table.counters.is_empty());
+    }
+}

@@ -1,0 +1,52 @@
+//! The calls that tokens may take in all: reserved by questions, and written down for other replicas every few seconds.
+
+use std::time::Duration;
+
+use crate::admission::ReservedCalls;
+use crate::gateway::browser::claims::Token;
+use crate::gateway::{Error, Gateway};
+use crate::store;
+
+impl Gateway {
+    /// Reserves the calls of a question, if the token's maker has limited them.
+    pub(in crate::gateway) fn reserve_calls(
+        &self,
+        token: Option<&Token>,
+        calls: usize,
+    ) -> Result<Option<ReservedCalls>, Error> {
+        let Some((token, most)) = token.and_then(|token| Some((token, token.calls?))) else {
+            return Ok(None);
+        };
+        let now = self.now().unix_timestamp();
+        let calls = u32::try_from(calls).unwrap_or(u32::MAX);
+        let of_token = (&*token.id, token.ends_at, most);
+        match self.0.page_calls.reserve(of_token, calls, now) {
+            Some(reserved) => Ok(Some(reserved)),
+            // A later token has calls of its own.
+            None => Err(Error::BrowserLimited {
+                retry_after: Duration::from_secs(
+                    u64::try_from(token.ends_at - now).unwrap_or_default().max(1),
+                ),
+            }),
+        }
+    }
+
+    /// Writes down the calls since the last time, and learns those of other replicas.
+    pub async fn reconcile_page_calls(&self) -> Result<(), store::Error> {
+        let calls = &self.0.page_calls;
+        let mut unwritten = calls.take_unwritten();
+        while let Some(written) = unwritten.last() {
+            let added =
+                self.0.store.add_token_calls(&written.token, written.ends_at, written.calls).await;
+            match added {
+                Ok(all) => calls.learn(&written.token, u32::try_from(all).unwrap_or(u32::MAX)),
+                Err(error) => {
+                    calls.give_back(&unwritten);
+                    return Err(error);
+                }
+            }
+            unwritten.pop();
+        }
+        Ok(())
+    }
+}
