@@ -22,8 +22,6 @@ struct Count {
     unwritten: u32,
     /// Calls under way.
     reserved: u32,
-    /// Whether it was used since it was last written.
-    is_due: bool,
 }
 
 /// Calls that a question may make. Unless it is told how many were made, all count.
@@ -57,7 +55,7 @@ impl PageCalls {
             return None;
         }
         let count = counts.entry(token.into()).or_default();
-        (count.ends_at, count.is_due) = (ends_at, true);
+        count.ends_at = ends_at;
         if count.sum().saturating_add(calls) > most {
             return None;
         }
@@ -66,12 +64,18 @@ impl PageCalls {
         Some(ReservedCalls { calls: Arc::clone(self), token: token.into(), reserved: calls })
     }
 
+    /// Whether any token is counted that has not ended; the others are forgotten.
+    pub fn are_counted(&self, now: i64) -> bool {
+        let mut counts = self.lock();
+        counts.retain(|_, count| count.ends_at > now || count.unwritten + count.reserved > 0);
+        !counts.is_empty()
+    }
+
     /// What is to be written; it counts as written from now on.
     pub fn take_unwritten(&self) -> Vec<WrittenCalls> {
         let mut counts = self.lock();
-        let due = counts.iter_mut().filter(|(_, count)| count.is_due).take(MOST_WRITTEN);
+        let due = counts.iter_mut().filter(|(_, count)| count.unwritten > 0).take(MOST_WRITTEN);
         due.map(|(token, count)| {
-            count.is_due = false;
             let calls = std::mem::take(&mut count.unwritten);
             count.known = count.known.saturating_add(calls);
             WrittenCalls { token: token.clone(), ends_at: count.ends_at, calls }
@@ -86,7 +90,6 @@ impl PageCalls {
             if let Some(count) = counts.get_mut(token) {
                 count.known = count.known.saturating_sub(*calls);
                 count.unwritten = count.unwritten.saturating_add(*calls);
-                count.is_due = true;
             }
         }
     }
@@ -120,7 +123,6 @@ impl ReservedCalls {
         if let Some(count) = self.calls.lock().get_mut(&self.token) {
             count.reserved = count.reserved.saturating_sub(reserved);
             count.unwritten = count.unwritten.saturating_add(made);
-            count.is_due = true;
         }
     }
 }

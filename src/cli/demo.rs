@@ -104,7 +104,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     fit_connections(&mut deployment.config);
     use_sandbox_in_examples(connected[0]);
     let page = Front {
-        key: keys.page_key.into(),
+        key: Secret::from(&*keys.page_key),
         origins,
         gateway: url(&callers),
         posts: tour::posts_of_page(&world, &connected, assemble::now()),

@@ -81,19 +81,28 @@ impl Store {
         self.execute(self.query(sql).bind(needed_until)).await.map(drop)
     }
 
-    /// Adds to the calls that a token has taken, and returns all of them.
+    /// Adds to the calls that a token has taken.
     pub async fn add_token_calls(
         &self,
         token: &str,
         ends_at: i64,
         calls: u32,
-    ) -> Result<i64, Error> {
+    ) -> Result<(), Error> {
         let sql = "insert into token_calls (token_id, ends_at, calls) values ($1, $2, $3)
-             on conflict (token_id) do update set calls = token_calls.calls + excluded.calls
-             returning calls";
+             on conflict (token_id) do update set calls = token_calls.calls + excluded.calls";
         let query = self.query(sql).bind(token).bind(ends_at).bind(i64::from(calls));
-        let row: Option<(i64,)> = self.fetch_optional(query).await?;
-        Ok(row.map_or(0, |(calls,)| calls))
+        self.execute(query).await.map(drop)
+    }
+
+    /// At most `limit` of the tokens that end after `ended_at`, each with the calls that it has taken.
+    pub async fn list_token_calls(
+        &self,
+        ended_at: i64,
+        limit: u32,
+    ) -> Result<Vec<(String, i64)>, Error> {
+        let sql = "select token_id, calls from token_calls where ends_at > $1
+             order by token_id limit $2";
+        self.fetch_all(self.query(sql).bind(ended_at).bind(i64::from(limit))).await
     }
 
     /// Notes that tokens sealed with a vault key live until `needed_until`, in seconds since 1970.

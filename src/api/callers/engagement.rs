@@ -228,15 +228,10 @@ enum Asker {
 
 /// Who asks: a key or a token is checked first, so that strangers' bodies take no memory.
 async fn asker(gateway: &Gateway, headers: &HeaderMap, from: IpAddr) -> Result<Asker, Problem> {
-    match presented_key::browser_token(headers) {
-        Some(token) => {
-            presented_key::check_token(gateway, token, headers, from).await.map(Asker::Page)
-        }
-        None => {
-            let key = presented_key::check_key(gateway, headers, Kind::Caller, from).await?;
-            Ok(Asker::Service(key))
-        }
+    if let Some(token) = presented_key::browser_token(headers) {
+        return presented_key::check_token(gateway, token, headers, from).await.map(Asker::Page);
     }
+    presented_key::check_key(gateway, headers, Kind::Caller, from).await.map(Asker::Service)
 }
 
 /// Reads a question once it is its key's turn.

@@ -7,6 +7,9 @@ use crate::gateway::browser::claims::Token;
 use crate::gateway::{Error, Gateway};
 use crate::store;
 
+/// The most tokens of all replicas whose calls are read at a time.
+const MOST_READ: u32 = 50_000;
+
 impl Gateway {
     /// Reserves the calls of a question, if the token's maker has limited them.
     pub(in crate::gateway) fn reserve_calls(
@@ -33,19 +36,21 @@ impl Gateway {
 
     /// Writes down the calls since the last time, and learns those of other replicas.
     pub async fn reconcile_page_calls(&self) -> Result<(), store::Error> {
-        let calls = &self.0.page_calls;
+        let (calls, store) = (&self.0.page_calls, &self.0.store);
         let mut unwritten = calls.take_unwritten();
         while let Some(written) = unwritten.last() {
-            let added =
-                self.0.store.add_token_calls(&written.token, written.ends_at, written.calls).await;
-            match added {
-                Ok(all) => calls.learn(&written.token, u32::try_from(all).unwrap_or(u32::MAX)),
-                Err(error) => {
-                    calls.give_back(&unwritten);
-                    return Err(error);
-                }
+            let added = store.add_token_calls(&written.token, written.ends_at, written.calls);
+            if let Err(error) = added.await {
+                calls.give_back(&unwritten);
+                return Err(error);
             }
             unwritten.pop();
+        }
+        let now = self.now().unix_timestamp();
+        if calls.are_counted(now) {
+            for (token, all) in store.list_token_calls(now, MOST_READ).await? {
+                calls.learn(&token, u32::try_from(all).unwrap_or(u32::MAX));
+            }
         }
         Ok(())
     }

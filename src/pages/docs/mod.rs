@@ -141,7 +141,7 @@ fn curl(operation: &Operation) -> String {
     match operation.audience {
         Audience::Callers => parts.push("-H \"Authorization: Bearer $KEY\"".to_owned()),
         Audience::Operators => parts.push("-H \"Authorization: Bearer $ADMIN_KEY\"".to_owned()),
-        Audience::Anyone | Audience::Monitoring => (),
+        Audience::Anyone | Audience::Monitoring | Audience::Pages => (),
     }
     if let Some(header) =
         operation.parameters.iter().find(|parameter| parameter.place == ParameterIn::Header)

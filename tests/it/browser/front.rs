@@ -26,8 +26,13 @@ async fn the_demos_page_is_sound_in_every_size_and_colour() {
     // A post of somebody who has not connected.
     browser.reads("Missing").await;
     // The lines that make it work are those of this gateway and this page.
-    browser.reads(&format!("{}/v1/browser-tokens", url("gateway"))).await;
-    browser.reads(&format!("origins: [\"{}\"]", url("front"))).await;
+    let lines = browser.run("return document.querySelector('#mint').textContent").await;
+    for line in [
+        format!("{}/v1/browser-tokens", url("gateway")),
+        format!("origins: [\"{}\"]", url("front")),
+    ] {
+        assert!(lines.as_str().unwrap().contains(&line), "{line}: {lines}");
+    }
     browser.run(&format!("window.mayLoad = '{}'", url("gateway"))).await;
     browser.shows("front").await;
 

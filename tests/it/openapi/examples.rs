@@ -9,7 +9,7 @@ use crate::gateway::TestGateway;
 use crate::openapi::{Doors, Operation, document, operations};
 
 /// The operations in an order in which each finds what it needs, with the status of a successful answer.
-const STORY: [(&str, u16); 38] = [
+const STORY: [(&str, u16); 40] = [
     ("totals", 200),
     ("last_28_hours", 200),
     ("historical", 200),
@@ -46,6 +46,8 @@ const STORY: [(&str, u16); 38] = [
     ("livez", 200),
     ("readyz", 200),
     ("metrics", 200),
+    ("client", 200),
+    ("client_types", 200),
     ("openapi", 200),
     ("docs", 200),
 ];

@@ -123,6 +123,9 @@ impl Operation {
                 .header("accept", "application/json, application/problem+json"),
             "callers" => doors.gateway.ask(&self.method, path),
             "operators" => doors.gateway.admin(&doors.admin, &self.method, path),
+            _ if self.path.starts_with("/v1/") => {
+                doors.gateway.ask(&self.method, path).header("authorization", "")
+            }
             _ => doors.gateway.admin("", &self.method, path).header("authorization", ""),
         };
         let Some((media, content)) = self.body() else { return ask };

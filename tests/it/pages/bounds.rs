@@ -156,7 +156,7 @@ async fn a_range_that_ends_in_the_future_is_cut_at_now(database: Database) {
 
 async fn numbers_that_are_kept_are_given_as_the_token_says(database: Database) {
     let gateway = TestGateway::start_with(&database, |config| {
-        config.cache.fresh = std::time::Duration::from_secs(300);
+        config.cache.fresh = std::time::Duration::from_mins(5);
     })
     .await;
     let pages = Pages::of(gateway).await;

@@ -8,6 +8,7 @@ mod cross_origin;
 mod examples;
 mod keys;
 mod life;
+mod limits;
 mod minting;
 
 use countersign::model::Origin;

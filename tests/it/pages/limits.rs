@@ -1,0 +1,163 @@
+//! How much pages may ask: by token, by holder, by address, and in calls to X.
+
+use countersign::config::Config;
+use serde_json::json;
+
+use crate::database::{Database, on_both};
+use crate::gateway::TestGateway;
+use crate::http::Answer;
+use crate::pages::{Pages, ask_at, places};
+
+async fn start(database: &Database, change: impl FnOnce(&mut Config)) -> Pages {
+    Pages::of(TestGateway::start_with(database, change).await).await
+}
+
+/// The answer is that there were too many; it gives the seconds to wait.
+#[track_caller]
+fn waits(answer: &Answer) -> i64 {
+    answer.is_own(429, "browser_limit");
+    assert!(!answer.header("access-control-allow-origin").is_empty());
+    answer.number("retry-after")
+}
+
+async fn a_token_asks_so_often_a_minute_and_again_after_the_wait_that_is_told(database: Database) {
+    let pages = start(&database, |_| ()).await;
+    let body = json!({ "question": pages.question(), "limits": { "per_minute": 3 } });
+    let (token, other) = (pages.token(&body).await, pages.token(&body).await);
+    let ask = async |token: &str| pages.ask(token, &json!({})).send().await;
+    for _ in 0..3 {
+        assert_eq!(ask(&token).await.status, 200);
+    }
+    let wait = waits(&ask(&token).await);
+    assert!((1..=70).contains(&wait), "{wait}");
+    assert_eq!(ask(&other).await.status, 200, "tokens of nobody in particular count alone");
+    // What is refused for another reason was asked all the same.
+    pages.ask(&other, &json!({ "tweet_ids": ["20"] })).send().await.is_own(403, "not_allowed");
+    pages.ask(&other, &json!({})).body("{").send().await.is_own(400, "invalid_request");
+    waits(&ask(&other).await);
+    let clock = &pages.gateway.sandbox.clock;
+    clock.forward(time::Duration::seconds(wait - 1));
+    waits(&ask(&token).await);
+    clock.forward(time::Duration::SECOND);
+    assert_eq!(ask(&token).await.status, 200);
+}
+
+async fn a_holder_asks_no_more_with_many_tokens(database: Database) {
+    let pages = start(&database, |config| config.browser.per_minute = 2).await;
+    let second = crate::pages::page_key(&pages.gateway).await;
+    let of = async |key: &str, subject: &str| {
+        let body = json!({ "question": pages.question(), "subject": subject });
+        let made = pages.mint_with(key, &body).send().await.json();
+        made["token"].as_str().unwrap().to_owned()
+    };
+    let (first, again) = (of(&pages.key, "ann").await, of(&pages.key, "ann").await);
+    let (ben, namesake) = (of(&pages.key, "ben").await, of(&second, "ann").await);
+    let ask = async |token: &str| pages.ask(token, &json!({})).send().await;
+    for token in [&first, &again] {
+        assert_eq!(ask(token).await.status, 200);
+    }
+    for token in [&first, &again] {
+        waits(&ask(token).await);
+    }
+    for token in [&ben, &namesake] {
+        assert_eq!(ask(token).await.status, 200);
+    }
+}
+
+async fn an_address_asks_no_more_with_many_tokens(database: Database) {
+    let pages = start(&database, |config| config.browser.address_per_minute = 2).await;
+    let ask =
+        async |body: &serde_json::Value| pages.ask(&pages.plain_token().await, body).send().await;
+    for _ in 0..2 {
+        assert_eq!(ask(&json!({})).await.status, 200);
+    }
+    waits(&ask(&json!({})).await);
+    // Back ends at the same address are not limited so.
+    let body = json!({ "tweet_ids": pages.posts(), "engagement_types": ["favorites"] });
+    let service = pages.gateway.ask("POST", "/v1/engagement");
+    let service = service.header("content-type", "application/json").body(body.to_string());
+    assert_eq!(service.send().await.status, 200);
+    // Strangers with made-up tokens use nothing up.
+    pages.gateway.sandbox.clock.forward(time::Duration::seconds(70));
+    for _ in 0..5 {
+        pages.ask("csb_x", &json!({})).send().await.is_own(401, "token_invalid");
+    }
+    assert_eq!(ask(&json!({})).await.status, 200);
+}
+
+async fn a_token_takes_so_many_calls_over_all_replicas(database: Database) {
+    let pages = start(&database, |_| ()).await;
+    let other =
+        TestGateway::build(pages.gateway.sandbox.again(), &database.settings(), |_| ()).await;
+    let sandbox = &pages.gateway.sandbox;
+    let (alices, bobs) = (sandbox.ids("alice", 1).remove(0), sandbox.ids("bob", 1).remove(0));
+    // Whose the posts are is known, so that no call has to find it out.
+    let owners = json!({
+        &alices: sandbox.user("alice").user_id, &bobs: sandbox.user("bob").user_id,
+    });
+    let known = json!({ "tweet_ids": [alices, bobs], "engagement_types": ["impressions"], "owners": owners });
+    crate::question::ask(&pages.gateway, &known).await.is_relayed(200);
+    let question = json!({
+        "tweet_ids": [alices, bobs], "engagement_types": ["impressions"], "windows": ["28hr"],
+    });
+    let token = pages.token(&json!({ "question": question, "limits": { "calls": 4 } })).await;
+    // Two authors are two calls.
+    let (two, one) = (json!({}), json!({ "tweet_ids": [alices] }));
+    let ask = async |gateway: &TestGateway, body| ask_at(gateway, &token, body).send().await;
+    let reconcile = async || {
+        for gateway in [&pages.gateway, &other, &pages.gateway] {
+            gateway.inner.reconcile_page_calls().await.unwrap();
+        }
+    };
+    let first = ask(&pages.gateway, &two).await;
+    assert_eq!(first.json()["countersign"]["calls"]["made"], 2, "{}", first.text());
+    reconcile().await;
+    assert_eq!(ask(&other, &one).await.status, 200, "it knows of none yet");
+    reconcile().await;
+    // Three were made: one is left, and not two.
+    for gateway in [&pages.gateway, &other] {
+        assert_eq!(waits(&ask(gateway, &two).await), 600);
+    }
+    assert_eq!(ask(&pages.gateway, &one).await.status, 200);
+    reconcile().await;
+    for gateway in [&pages.gateway, &other] {
+        waits(&ask(gateway, &one).await);
+    }
+    assert_eq!(pages.gateway.arrived("/insights/engagement/28hr").await.len(), 4);
+    // What ended is forgotten.
+    let now = pages.gateway.sandbox.clock.now_s() + 700;
+    pages.gateway.store.prune_tokens(now, now).await.unwrap();
+    assert!(pages.gateway.store.list_token_calls(0, 9).await.unwrap().is_empty());
+}
+
+async fn calls_that_were_not_made_are_not_counted(database: Database) {
+    let pages = start(&database, |config| {
+        config.cache.fresh = std::time::Duration::from_mins(5);
+    })
+    .await;
+    let body = json!({ "question": pages.question(), "max_age": "5m", "limits": { "calls": 1 } });
+    let token = pages.token(&body).await;
+    for saved in [0, 1, 1] {
+        let answer = pages.ask(&token, &json!({})).send().await;
+        assert_eq!(answer.json()["countersign"]["calls"]["saved"], saved, "{}", answer.text());
+    }
+    pages.gateway.sandbox.clock.forward(time::Duration::seconds(301));
+    waits(&pages.ask(&token, &json!({})).send().await);
+}
+
+async fn limits_of_nothing_are_refused(database: Database) {
+    let pages = start(&database, |_| ()).await;
+    let limits = json!({ "per_minute": 0, "calls": 0 });
+    let refused = pages.mint(&json!({ "question": pages.question(), "limits": limits })).await;
+    refused.is_own(400, "invalid_request");
+    assert_eq!(places(&refused), ["/limits/per_minute", "/limits/calls"]);
+}
+
+on_both!(
+    a_token_asks_so_often_a_minute_and_again_after_the_wait_that_is_told,
+    a_holder_asks_no_more_with_many_tokens,
+    an_address_asks_no_more_with_many_tokens,
+    a_token_takes_so_many_calls_over_all_replicas,
+    calls_that_were_not_made_are_not_counted,
+    limits_of_nothing_are_refused,
+);
