@@ -35,3 +35,19 @@ create table token_calls (
 comment on table token_calls is
     'the calls to X that questions with a token have taken, if its maker has limited them';
 comment on column token_calls.ends_at is 'the end of the token, in seconds since 1970';
+
+alter table call add column subject text collate "C" not null default '';
+comment on column call.subject is 'whose token a page asked with; empty for none';
+
+create table subject_usage (
+    day       bigint not null,
+    key_id    text collate "C" not null,
+    subject   text collate "C" not null,
+    questions bigint not null,
+    calls     bigint not null,
+    constraint subject_usage_pkey primary key (day, key_id, subject)
+);
+comment on table subject_usage is 'what pages have asked with the tokens of a key';
+comment on column subject_usage.day is 'in days since 1970';
+comment on column subject_usage.subject is
+    'whose tokens; empty for those of nobody in particular, other for those that are too many';

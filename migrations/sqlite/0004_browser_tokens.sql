@@ -31,3 +31,18 @@ create table token_calls (
     calls    integer not null,
     constraint token_calls_pkey primary key (token_id)
 ) strict, without rowid;
+
+-- Whose token a page asked with; empty for none.
+alter table call add column subject text not null default '';
+
+-- What pages have asked with the tokens of a key.
+create table subject_usage (
+    -- In days since 1970.
+    day       integer not null,
+    key_id    text not null,
+    -- Whose tokens; empty for those of nobody in particular, other for those that are too many.
+    subject   text not null,
+    questions integer not null,
+    calls     integer not null,
+    constraint subject_usage_pkey primary key (day, key_id, subject)
+) strict, without rowid;

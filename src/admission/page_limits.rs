@@ -11,6 +11,8 @@ use crate::model::Clock;
 
 /// The most of each kind that are counted, at some 150 bytes each.
 const MOST: usize = 10_000;
+/// Look-ups of a minute for all pages of an app: X may bill them by post, and services need them too.
+const MOST_LOOK_UPS: u32 = 10;
 /// How many seconds a slot of a counter covers, and how many slots are more than a minute.
 const SLOT: u64 = 10;
 const SLOTS: usize = 7;
@@ -30,6 +32,8 @@ struct Counters {
     /// By the key that made the token, and the holder's name.
     holders: Table<(Box<str>, Box<str>)>,
     addresses: Table<IpAddr>,
+    /// Look-ups, by app.
+    look_ups: Table<Box<str>>,
 }
 
 struct Table<K> {
@@ -70,7 +74,7 @@ impl PageLimiter {
         let holder = || (asked.key_id.into(), asked.subject.into());
         let is_named = !asked.subject.is_empty();
         let mut counters = self.lock();
-        let Counters { tokens, holders, addresses } = &mut *counters;
+        let Counters { tokens, holders, addresses, .. } = &mut *counters;
         tokens.check(&asked.token.into(), asked.most_of_token, seconds)?;
         if is_named {
             holders.check(&holder(), asked.most_of_token, seconds)?;
@@ -81,6 +85,15 @@ impl PageLimiter {
             holders.count(holder(), seconds);
         }
         addresses.count(asked.address, seconds);
+        Ok(())
+    }
+
+    /// Counts a look-up of posts for pages of an app, or says how long to wait.
+    pub fn begin_look_up(&self, app: &str) -> Result<(), Duration> {
+        let seconds = self.clock.instant().saturating_duration_since(self.begun).as_secs();
+        let look_ups = &mut self.lock().look_ups;
+        look_ups.check(&app.into(), MOST_LOOK_UPS, seconds)?;
+        look_ups.count(app.into(), seconds);
         Ok(())
     }
 

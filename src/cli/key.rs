@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::{Args, Subcommand};
+use time::Date;
 
 use crate::cli::assemble::{self, ACTOR, Deployment};
 use crate::cli::assemble::{open, open_to_seal};
@@ -10,7 +11,8 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::gateway::{self, KeyUpdate, LimitChange, Page};
 use crate::model::key::{self, Unreadable};
-use crate::wire::{CreatedKey, Key, NewKey, Withdrawn, rfc3339};
+use crate::wire::browser::Subject;
+use crate::wire::{CreatedKey, Key, NewKey, Subjects, Withdrawn, read_day, rfc3339};
 
 #[derive(Subcommand)]
 pub(super) enum Task {
@@ -73,6 +75,17 @@ pub(super) enum Task {
         /// Requests that one replica handles at once, or any
         #[arg(long, value_name = "NUMBER|any", value_parser = limit_change)]
         at_once: Option<LimitChange>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what pages asked on a day with the tokens of a key, by the tokens' subjects
+    Subjects {
+        /// Id or name of the key, or the whole key
+        key: String,
+        /// Day in UTC, such as 2026-01-31 (default: today)
+        #[arg(long, value_name = "DAY", value_parser = day)]
+        day: Option<Date>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -176,6 +189,11 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
             }
             Ok(())
         }
+        Task::Subjects { key, day, json } => {
+            let listed = Subjects::new(deployment.gateway.list_subjects(&key, day).await?);
+            show_subjects(&listed, json);
+            Ok(())
+        }
         Task::Tokens { key, withdraw: _, subject, json } => {
             let withdrawn = deployment.gateway.withdraw_tokens(&key, subject, &ACTOR).await?;
             let withdrawn = Withdrawn::from(withdrawn);
@@ -202,6 +220,25 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
             Ok(())
         }
     }
+}
+
+fn show_subjects(listed: &Subjects, json: bool) {
+    if json {
+        return output::json(listed);
+    }
+    let row = |subject: &Subject| {
+        let name = subject.subject.as_deref().map_or_else(|| "-".to_owned(), output::plain);
+        [name, subject.questions.to_string(), subject.calls.to_string()]
+    };
+    let rows: Vec<_> = listed.subjects.iter().map(row).collect();
+    output::table(["SUBJECT", "QUESTIONS", "CALLS"], &rows);
+    if rows.is_empty() {
+        output::note(&format!("no page asked on {} with tokens of this key", listed.day));
+    }
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    read_day(text).ok_or("expected a day like 2026-01-31".to_owned())
 }
 
 async fn create(deployment: &Deployment, new: NewKey, json: bool) -> Result<(), Failure> {

@@ -149,6 +149,8 @@ pub struct Browser {
     pub per_minute: u32,
     /// Questions of a minute from one address, with any tokens.
     pub address_per_minute: u32,
+    /// The most of an app's quota that pages take while anybody else waits, from 0 to 1.
+    pub share: f64,
 }
 
 /// Keeping answers of questions.

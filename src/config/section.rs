@@ -49,6 +49,7 @@ pub fn config(reader: &mut Reader<'_>) -> Config {
             leeway: reader.get("browser.leeway", &form::LEEWAY),
             per_minute: reader.get("browser.per_minute", &form::KEY_LINKS),
             address_per_minute: reader.get("browser.address_per_minute", &form::KEY_LINKS),
+            share: reader.get("browser.share", &form::SHARE),
         },
         log: log(reader),
         files: Vec::new(),

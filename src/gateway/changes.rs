@@ -161,6 +161,7 @@ impl Gateway {
         self.0.store.prune_deliveries(now - DELIVERIES_KEPT).await?;
         self.prune_sessions(now).await?;
         self.prune_tokens().await?;
+        self.prune_page_usage().await?;
         self.write_due_refusals().await?;
         self.prune_leases().await?;
         self.prune_usage().await?;

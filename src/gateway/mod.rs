@@ -80,7 +80,7 @@ pub use crate::gateway::vault_rotation::VaultStatus;
 pub use crate::gateway::webhook::NewWebhook;
 pub use crate::store::{
     AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, KeySearch,
-    Replica, UsageFilter, UsageOfTime, UsageRow,
+    Replica, SubjectUsage, UsageFilter, UsageOfTime, UsageRow,
 };
 pub use crate::upstream::{
     Answer, HeaderMap, NotReceived, PREPAID, QUOTA_HEADERS, StatusCode, Unpacked, UpstreamEffort,
@@ -92,6 +92,7 @@ use crate::gateway::app::AppState;
 use crate::gateway::browser::Due;
 use crate::gateway::browser::new::SealNeeded;
 use crate::gateway::browser::origins::Origins;
+use crate::gateway::browser::usage::Asking;
 use crate::gateway::browser::withdrawal::Withdrawals;
 use crate::gateway::cache::Cache;
 use crate::gateway::call::recent::Recent;
@@ -125,6 +126,7 @@ struct Inner {
     origins: Origins,
     browsers_due: Due,
     withdrawals: Withdrawals,
+    asking: Asking,
     seal_needed: SealNeeded,
     sessions: Sessions,
     strangers: Strangers,
@@ -162,8 +164,10 @@ impl Gateway {
         clock: Arc<dyn Clock>,
     ) -> Result<Gateway, SetupError> {
         let limits = &config.limits;
-        let app =
-            |app: &App| (app.name.clone(), Arc::new(AppState::new(app.clone(), limits, &clock)));
+        let app = |app: &App| {
+            let state = AppState::new(app.clone(), limits, config.browser.share, &clock);
+            (app.name.clone(), Arc::new(state))
+        };
         let inner = Inner {
             apps: config.apps.values().map(app).collect(),
             keys: Cache::new("keys", limits.cached_keys, limits.negative_cache),
@@ -176,6 +180,7 @@ impl Gateway {
             origins: Origins::default(),
             browsers_due: Due::default(),
             withdrawals: Withdrawals::default(),
+            asking: Asking::default(),
             seal_needed: SealNeeded::default(),
             sessions: Sessions::default(),
             strangers: Strangers::default(),

@@ -16,6 +16,8 @@ pub struct Call {
     pub request_id: String,
     pub app: String,
     pub key_id: String,
+    /// For a page's question: the subject of its token, if it has one.
+    pub subject: Option<String>,
     /// The user whose token signed.
     pub account: Option<UserId>,
     pub endpoint: Endpoint,

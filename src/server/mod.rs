@@ -123,6 +123,7 @@ fn operators_routes(host: &Host) -> Routes {
             "/admin/v1/keys/{key}",
             delete(operators::keys::revoke).patch(operators::keys::update),
         )
+        .route("/admin/v1/keys/{key}/subjects", get(operators::keys::subjects))
         .route("/admin/v1/keys/{key}/withdraw-tokens", post(operators::keys::withdraw_tokens))
         .route("/admin/v1/links", get(operators::links::list).post(operators::links::create))
         .route("/admin/v1/links/{link}", delete(operators::links::withdraw))
@@ -186,6 +187,10 @@ fn console_routes(host: &Host) -> Router<Host> {
         .route(
             "/console/keys/{key}/limits",
             get(console::keys::limits).post(console::keys::change_limits),
+        )
+        .route(
+            "/console/keys/{key}/tokens",
+            get(console::keys::tokens::show).post(console::keys::tokens::withdraw),
         )
         .route(
             "/console/keys/{key}/revoke",

@@ -29,7 +29,7 @@ pub struct CallFilter {
 macro_rules! columns {
     () => {
         "called_at, request_id, app, key_id, user_id, endpoint, auth, posts, metrics, status, code,
-         attempts, micros, upstream_micros, bytes"
+         attempts, micros, upstream_micros, bytes, subject"
     };
 }
 
@@ -52,6 +52,7 @@ struct Row {
     micros: i64,
     upstream_micros: i64,
     bytes: i64,
+    subject: String,
 }
 
 impl Store {
@@ -117,7 +118,7 @@ async fn insert(work: &mut Work, call: &Call) -> Result<(), Error> {
     let sql = concat!(
         "insert into call (",
         columns!(),
-        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+        ") values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
     );
     let metrics: Vec<&str> = call.metrics.iter().map(|metric| metric.name()).collect();
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
@@ -137,7 +138,8 @@ async fn insert(work: &mut Work, call: &Call) -> Result<(), Error> {
         .bind(i64::from(call.attempts))
         .bind(micros(call.time))
         .bind(micros(call.upstream_time))
-        .bind(i64::try_from(call.bytes).unwrap_or(i64::MAX));
+        .bind(i64::try_from(call.bytes).unwrap_or(i64::MAX))
+        .bind(call.subject.as_deref().unwrap_or_default());
     work.execute(query).await.map(drop)
 }
 
@@ -150,6 +152,7 @@ fn call(row: Row) -> Option<Call> {
         request_id: row.request_id,
         app: row.app,
         key_id: row.key_id,
+        subject: Some(row.subject).filter(|subject| !subject.is_empty()),
         account: UserId::parse(&row.user_id),
         endpoint: Endpoint::from_name(&row.endpoint)?,
         auth: AuthKind::from_name(&row.auth),

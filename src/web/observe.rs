@@ -205,6 +205,7 @@ fn note(
         request_id: summary.id.clone(),
         app: key.key.scopes.app.clone().unwrap_or_default(),
         key_id: key.key.id.clone(),
+        subject: None,
         account: trace.account(),
         endpoint: *endpoint,
         auth: trace.auth,
@@ -297,7 +298,7 @@ fn log(
         let path = shown_path(&summary.uri);
         let (method, peer) = (summary.method.as_str(), summary.client.to_string());
         let key_id = key_id.or(token.map(|token| &*token.key_id));
-        let subject = token.map(|token| &*token.subject).filter(|subject| !subject.is_empty());
+        let subject = token.and_then(Token::named_subject);
         let token = token.map(|token| &*token.id);
         info!(
             request_id,

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use time::macros::format_description;
 use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder};
 
 use crate::gateway::{self, Detail};
+use crate::model::key::Key;
 use crate::model::{Endpoint, Origin};
-use crate::wire::schema::{self, Duration, EngagementType, PostRef, Time, described, one_of};
+use crate::wire::schema::{self, Date, Duration, EngagementType, PostRef, Time, described, one_of};
 use crate::wire::time::rfc3339;
 
 /// What a page may ask: it may leave parts out, which then come from here, or narrow them.
@@ -16,9 +18,12 @@ use crate::wire::time::rfc3339;
 #[schema(as = TokenQuestion)]
 #[expect(dead_code, reason = "it only describes what the gateway reads by hand")]
 struct TokenQuestion {
-    /// The only posts.
-    #[schema(value_type = Vec<PostRef>, min_items = 1)]
+    /// The only posts; required unless `author` is given.
+    #[schema(value_type = Option<Vec<PostRef>>, min_items = 1)]
     tweet_ids: (),
+    /// A connected account: all of its posts, of which the page names those that it asks about.
+    #[schema(value_type = Option<schema::UserId>)]
+    author: (),
     /// The only types; those that the page names by default.
     #[schema(value_type = Option<Vec<EngagementType>>)]
     engagement_types: (),
@@ -169,4 +174,44 @@ impl From<gateway::Withdrawn> for Withdrawn {
         let gateway::Withdrawn { key, subject, tokens_after } = withdrawn;
         Withdrawn { key: key.id, name: key.name, subject, tokens_after: rfc3339(tokens_after) }
     }
+}
+
+/// What pages have asked on a day with the tokens of a key.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Subjects {
+    /// The key's id.
+    pub key: String,
+    /// The day, in UTC.
+    #[schema(value_type = Date)]
+    pub day: String,
+    /// Who asked the most comes first; at most 1,000 are kept apart, and the rest is `other`.
+    pub subjects: Vec<Subject>,
+}
+
+/// What was asked with the tokens of one subject.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = SubjectUsage)]
+pub struct Subject {
+    /// Whose tokens; `null` for those of nobody in particular.
+    pub subject: Option<String>,
+    pub questions: i64,
+    /// Calls to X that these have taken.
+    pub calls: i64,
+}
+
+impl Subjects {
+    pub fn new((key, day, listed): (Key, time::Date, Vec<gateway::SubjectUsage>)) -> Subjects {
+        let subject = |usage: gateway::SubjectUsage| Subject {
+            subject: Some(usage.subject).filter(|subject| !subject.is_empty()),
+            questions: usage.questions,
+            calls: usage.calls,
+        };
+        let subjects = listed.into_iter().map(subject).collect();
+        Subjects { key: key.id, day: day.to_string(), subjects }
+    }
+}
+
+/// A day such as `2026-01-31`.
+pub fn read_day(text: &str) -> Option<time::Date> {
+    time::Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
 }

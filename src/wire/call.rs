@@ -21,6 +21,8 @@ pub struct Call {
     pub app: String,
     /// The key's id.
     pub key: String,
+    /// For a page's question: the subject of its token; `null` without one.
+    pub subject: Option<String>,
     /// The user whose token signed; `null` for app-only calls.
     #[schema(value_type = Option<UserId>)]
     pub account: Option<String>,
@@ -110,6 +112,7 @@ impl From<model::call::Call> for Call {
             request_id: call.request_id,
             app: call.app,
             key: call.key_id,
+            subject: call.subject,
             account: call.account.map(|id| id.to_string()),
             endpoint: call.endpoint.name(),
             auth: call.auth.map(model::AuthKind::name),

@@ -71,6 +71,7 @@ described! {
     PostRef: text("A post, by its id or its URL, such as `https://x.com/jack/status/20`.").build();
     Origin: text("The origin of a page: `https`, or this machine's own with any scheme; written as browsers send it, such as `https://app.example.com`.").build();
     Time: text("A time in UTC (RFC 3339).").format(Some(format("date-time"))).build();
+    Date: text("A day in UTC.").format(Some(format("date"))).build();
     Url: text("A URL.").format(Some(format("uri"))).build();
     Duration: text("A duration such as `90d`, `12h`, `30m` or `20s`, or a sum such as `1h 30m`.").build();
     AccountRef: text("An account, by user id or `@screen_name`.").pattern(Some(ACCOUNT_REF)).build();

@@ -1,9 +1,11 @@
 //! Waiting calls, one lane for each key. Lanes are served in turn by their weights; a key that was idle gains nothing by
-//! it. Within a lane, relayed calls come before parts of questions, and each of these in the order of arrival.
+//! it. Within a lane, relayed calls come before parts of questions, those before parts of pages' questions, and each of
+//! these in the order of arrival. All pages together take at most a share while anybody else waits.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::admission::quota::pages::Pages;
 use crate::model::quota::{Demand, KeyUse};
 
 /// What a call of weight 1 costs; more weight makes it cheaper.
@@ -25,6 +27,8 @@ pub enum Class {
     Relayed,
     /// A part of a question.
     Part,
+    /// A part of a page's question.
+    Page,
 }
 
 /// The lanes of one quota; `W` is what waits.
@@ -42,6 +46,7 @@ pub(super) struct Lanes<W> {
     /// The quota's present window, and the calls made in it by keys that are not active any more.
     window: u64,
     past: HashMap<Arc<str>, u32>,
+    pages: Pages,
 }
 
 #[derive(Debug)]
@@ -54,6 +59,7 @@ struct Lane<W> {
     paid: u64,
     relayed: VecDeque<W>,
     parts: VecDeque<W>,
+    pages: VecDeque<W>,
     used_at: f64,
     /// For calls that were refused: the virtual time at which each will have been paid for when it comes back, and the
     /// time that it was promised.
@@ -69,8 +75,9 @@ struct Lane<W> {
     evidence: f64,
 }
 
-impl<W> Default for Lanes<W> {
-    fn default() -> Lanes<W> {
+impl<W> Lanes<W> {
+    /// Without calls; pages take at most that share while anybody else waits.
+    pub(super) fn new(share_of_pages: f64) -> Lanes<W> {
         Lanes {
             by_key: HashMap::new(),
             order: BTreeSet::new(),
@@ -80,6 +87,7 @@ impl<W> Default for Lanes<W> {
             fractions: HashMap::new(),
             window: 0,
             past: HashMap::new(),
+            pages: Pages::new(share_of_pages),
         }
     }
 }
@@ -92,6 +100,7 @@ impl<W> Lane<W> {
             paid: 0,
             relayed: VecDeque::new(),
             parts: VecDeque::new(),
+            pages: VecDeque::new(),
             used_at: 0.0,
             promised: VecDeque::new(),
             made: 0,
@@ -104,6 +113,11 @@ impl<W> Lane<W> {
     }
 
     fn waiting(&self) -> usize {
+        self.services() + self.pages.len()
+    }
+
+    /// How many calls wait that are not for pages.
+    fn services(&self) -> usize {
         self.relayed.len() + self.parts.len()
     }
 
@@ -156,13 +170,14 @@ impl<W> Lanes<W> {
     }
 
     /// Counts a call that need not wait.
-    pub(super) fn pass(&mut self, key: &Arc<str>, weight: f64, now: f64) {
+    pub(super) fn pass(&mut self, key: &Arc<str>, weight: f64, class: Class, now: f64) {
         let (virtual_now, window) = (self.now, self.window);
         let lane = self.lane(key, weight, now);
         lane.promised.pop_front();
         lane.paid = lane.paid.max(virtual_now) + lane.cost();
         lane.count(window);
         self.now = lane.paid - lane.cost();
+        self.pages.count(class == Class::Page);
     }
 
     pub(super) fn push(&mut self, key: &Arc<str>, weight: f64, class: Class, waiter: W, now: f64) {
@@ -172,6 +187,7 @@ impl<W> Lanes<W> {
         match class {
             Class::Relayed => lane.relayed.push_back(waiter),
             Class::Part => lane.parts.push_back(waiter),
+            Class::Page => lane.pages.push_back(waiter),
         }
         if was_empty {
             lane.paid = lane.next(virtual_now);
@@ -180,14 +196,24 @@ impl<W> Lanes<W> {
         }
         self.lane(key, weight, now).promised.pop_front();
         self.waiting += 1;
+        self.pages.waiting += usize::from(class == Class::Page);
     }
 
     /// Takes the call whose turn it is.
     pub(super) fn pop(&mut self) -> Option<W> {
-        let (paid, key) = self.order.pop_first()?;
+        let is_for_pages = self.pages.waiting == self.waiting || self.pages.may_go();
+        let has_turn = |key: &str| {
+            is_for_pages || self.by_key.get(key).is_some_and(|lane| lane.services() > 0)
+        };
+        let (paid, key) = self.order.iter().find(|(_, key)| has_turn(key))?.clone();
+        self.order.remove(&(paid, Arc::clone(&key)));
         let lane = self.by_key.get_mut(&key)?;
+        let is_page = lane.services() == 0;
         let waiter = lane.relayed.pop_front().or_else(|| lane.parts.pop_front());
+        let waiter = waiter.or_else(|| lane.pages.pop_front());
         lane.count(self.window);
+        self.pages.count(is_page);
+        self.pages.waiting -= usize::from(is_page && waiter.is_some());
         self.now = self.now.max(paid);
         if lane.waiting() > 0 {
             lane.paid = paid + lane.cost();
@@ -203,6 +229,9 @@ impl<W> Lanes<W> {
             let before = lane.waiting();
             lane.relayed.retain(|waiter| !is_gone(waiter));
             lane.parts.retain(|waiter| !is_gone(waiter));
+            let pages = lane.pages.len();
+            lane.pages.retain(|waiter| !is_gone(waiter));
+            self.pages.waiting -= pages - lane.pages.len();
             self.waiting -= before - lane.waiting();
             if before > 0 && lane.waiting() == 0 {
                 self.order.remove(&(lane.paid, Arc::clone(key)));
@@ -218,7 +247,8 @@ impl<W> Lanes<W> {
         let lane = self.by_key.get(key).unwrap_or(&new);
         let ahead = match class {
             Class::Relayed => lane.relayed.len(),
-            Class::Part => lane.waiting(),
+            Class::Part => lane.services(),
+            Class::Page => lane.waiting(),
         };
         self.calls_until(key, lane, ahead)
     }
@@ -311,6 +341,7 @@ impl<W> Lanes<W> {
         if self.window != window {
             self.window = window;
             self.past.clear();
+            self.pages.begin_window();
         }
     }
 
@@ -363,21 +394,4 @@ fn calls(count: usize) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_an_idle_key_has_used_counts_until_the_window_ends() {
-        let mut lanes: Lanes<()> = Lanes::default();
-        let key: Arc<str> = "a".into();
-        lanes.pass(&key, 1.0, 0.0);
-        lanes.pass(&key, 1.0, 0.0);
-        lanes.prune(100.0);
-        assert!(lanes.by_key.is_empty(), "it is not active any more");
-        lanes.pass(&key, 1.0, 200.0);
-        let used = |lanes: &Lanes<()>| lanes.uses().iter().map(|one| one.calls).sum::<u32>();
-        assert_eq!((used(&lanes), lanes.read_demand()[0].used), (3, 3));
-        lanes.begin_window(1);
-        assert_eq!(used(&lanes), 0);
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 //! X has left. Whoever cannot be served in time is refused at once.
 
 mod lanes;
+mod pages;
 mod pool;
 mod seconds;
 mod shares;

@@ -43,8 +43,9 @@ enum Progress {
 }
 
 impl Pool {
-    pub fn new(quota: Quota, clock: Arc<dyn Clock>) -> Arc<Pool> {
-        let state = State::new(quota, clock.now().unix_timestamp());
+    /// Pages take at most `share_of_pages` while anybody else waits, from 0 to 1.
+    pub fn new(quota: Quota, share_of_pages: f64, clock: Arc<dyn Clock>) -> Arc<Pool> {
+        let state = State::new(quota, share_of_pages, clock.now().unix_timestamp());
         let begun = clock.instant();
         Arc::new(Pool { clock, begun, mode: quota.mode, state: Mutex::new(state) })
     }
@@ -58,7 +59,7 @@ impl Pool {
         if !is_free && self.mode == Mode::Enforce {
             return None;
         }
-        state.lanes.pass(wanted.key, weight, now);
+        state.lanes.pass(wanted.key, weight, wanted.class, now);
         state.spend(now);
         drop(state);
         Some(self.permit(!is_free))

@@ -84,11 +84,11 @@ pub(super) struct Waiter<G> {
 
 impl<G> State<G> {
     /// With the wall clock's time in seconds since 1970.
-    pub(super) fn new(quota: Quota, ours: i64) -> State<G> {
+    pub(super) fn new(quota: Quota, share_of_pages: f64, ours: i64) -> State<G> {
         State {
             seconds: Seconds::configured(quota.per_second),
             windows: [Window::configured(quota.per_minute, MINUTE, ours), Window::default()],
-            lanes: Lanes::default(),
+            lanes: Lanes::new(share_of_pages),
             in_flight: 0,
             share: 1.0,
             due_share: 1.0,

@@ -246,7 +246,7 @@ async fn receive(
     body::require_json(&parts.headers)?;
     let most = most_bytes(host);
     let expected = body::expected(&parts.headers, most);
-    let begun = gateway.begin_question(key, expected, deadline).await;
+    let begun = gateway.begin_question((key, is_page), expected, deadline).await;
     let (turn, mut held) = begun.map_err(|error| if is_page { error.for_page() } else { error })?;
     let body = body::read(&parts.headers, incoming, most, host.limits(), deadline).await?;
     held.shrink_to(body.len());

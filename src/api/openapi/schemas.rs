@@ -31,7 +31,7 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
     add!(whole; Report Plan Cost Saved MadeCall Went CallToMake Asks Missing MissingWindow);
     add!(as_is; UsageLine Outcome);
     add!(as_is; State schema::Endpoint Called EngagementType Credentials Role MissingReason SavedBy EventType DeliveryState);
-    add!(as_is; UserId PostId PostRef Time Url Duration AccountRef schema::Origin);
+    add!(as_is; UserId PostId PostRef Time Url Duration AccountRef schema::Origin schema::Date);
     all.insert("Numbers".to_owned(), numbers());
     all.insert("EngagementAnswer".to_owned(), engagement_answer(ObjectBuilder::new()));
     let report = ObjectBuilder::new().property("countersign", named("Report"));

@@ -10,19 +10,20 @@ use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::Type;
 
 use crate::api::openapi::examples::{ORIGIN, USER_ID};
-use crate::api::openapi::for_operators::{KEY, after, in_path, limit, operation, with};
+use crate::api::openapi::for_operators::{KEY, after, in_path, limit, operation, query, with};
 use crate::api::openapi::operation::{Content, Operation};
 use crate::api::openapi::problems;
+use crate::api::openapi::schemas::named;
 use crate::api::openapi::shape::{page_of, shape};
 use crate::api::operators::guard::Actor;
-use crate::gateway::Page;
+use crate::gateway::{Detail, Page};
 use crate::model::key::Unreadable;
 use crate::web::extract;
 use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
 use crate::web::paging::{Limit, page};
 use crate::web::problem::Problem;
-use crate::wire::{CreatedKey, Key, KeyChanges, NewKey, Withdrawal, Withdrawn};
+use crate::wire::{CreatedKey, Key, KeyChanges, NewKey, Subjects, Withdrawal, Withdrawn, read_day};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +39,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         describe_list(),
         describe_create(),
         describe_update(),
+        describe_subjects(),
         describe_withdraw(),
         describe_revoke(),
     ]
@@ -116,6 +118,39 @@ fn describe_update() -> Operation {
         .gives("200", "The key, changed.", shape::<Key>(), updated)
         .refuses(problems::of_bodies())
         .refuses(problems::of_field("/weight", "must be from 1 to 1000"))
+        .refuses(problems::not_found("key"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SubjectsQuery {
+    day: Option<String>,
+}
+
+/// What pages have asked with the tokens of a key.
+pub(crate) async fn subjects(
+    State(host): State<Host>,
+    Path(key): Path,
+    Query(query): Query<SubjectsQuery>,
+) -> Result<Json<Subjects>, Problem> {
+    let wrong = || Problem::invalid(vec![Detail::in_query("day must be a day like 2026-01-31")]);
+    let day = query.day.map(|day| read_day(&day).ok_or_else(wrong)).transpose()?;
+    Ok(Json(Subjects::new(host.gateway().list_subjects(&key, day).await?)))
+}
+
+fn describe_subjects() -> Operation {
+    let subjects = json!([
+        { "subject": "viewer-42", "questions": 31, "calls": 12 },
+        { "subject": null, "questions": 4, "calls": 4 },
+    ]);
+    let listed = json!({ "key": KEY, "day": "2026-03-10", "subjects": subjects });
+    let path = "/admin/v1/keys/{key}/subjects";
+    operation(HttpMethod::Get, path, "list_subjects", "List whose tokens asked")
+        .about("What pages asked on a day with the tokens that the key has made, by the tokens' subjects. Kept for 30 days.")
+        .takes(in_path("key", "The key's id, name or secret.", "dashboard"))
+        .takes(query("day", "The day, in UTC; today by default.", named("Date").into(), "2026-03-10".into()))
+        .gives("200", "Those who asked the most come first.", shape::<Subjects>(), listed)
+        .refuses(problems::of_queries())
         .refuses(problems::not_found("key"))
 }
 

@@ -57,10 +57,16 @@ pub(in crate::gateway) struct AppState {
 }
 
 impl AppState {
-    pub(in crate::gateway) fn new(app: App, limits: &Limits, clock: &Arc<dyn Clock>) -> AppState {
+    /// Pages take at most `share_of_pages` of its quotas while anybody else waits, from 0 to 1.
+    pub(in crate::gateway) fn new(
+        app: App,
+        limits: &Limits,
+        share_of_pages: f64,
+        clock: &Arc<dyn Clock>,
+    ) -> AppState {
         AppState {
             month: MonthlyAccounts::new(app.account_limit),
-            pools: Pools::new(&app.name, app.quota, clock),
+            pools: Pools::new(&app.name, app.quota, share_of_pages, clock),
             flights: Arc::default(),
             breakers: Endpoint::ALL.map(|_| Breaker::new(Arc::clone(clock))),
             name: app.name.clone(),

@@ -22,7 +22,12 @@ pub(in crate::gateway) struct Pools {
 }
 
 impl Pools {
-    pub(in crate::gateway) fn new(app: &str, quota: Quota, clock: &Arc<dyn Clock>) -> Pools {
+    pub(in crate::gateway) fn new(
+        app: &str,
+        quota: Quota,
+        share_of_pages: f64,
+        clock: &Arc<dyn Clock>,
+    ) -> Pools {
         let names: Vec<String> = match quota.scope {
             Scope::App => vec!["all".to_owned()],
             Scope::Kind => AuthKind::ALL.map(|kind| kind.name().to_owned()).into(),
@@ -31,7 +36,9 @@ impl Pools {
                 .flat_map(|kind| Endpoint::ALL.map(|endpoint| format!("{kind} {endpoint}")))
                 .collect(),
         };
-        let pools = names.into_iter().map(|name| (name, Pool::new(quota, Arc::clone(clock))));
+        let pools = names
+            .into_iter()
+            .map(|name| (name, Pool::new(quota, share_of_pages, Arc::clone(clock))));
         let app = app.to_owned();
         Pools {
             quota,

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use crate::gateway::question::bounds::{BoundWindow, Bounds};
 use crate::gateway::question::{Grouping, Span};
 use crate::model::browser::PREFIX;
-use crate::model::{GroupBy, Metric, Secret};
+use crate::model::{GroupBy, Metric, Secret, UserId};
 use crate::vault::{self, Seal, Vault};
 
 /// The version of the sealed contents.
@@ -57,7 +57,8 @@ struct Sealed<'a> {
     max_age: u32,
     per_minute: Option<u32>,
     calls: Option<u32>,
-    posts: Vec<u64>,
+    posts: Option<Vec<u64>>,
+    author: Option<&'a str>,
     metrics: Option<Vec<&'a str>>,
     windows: Option<Vec<SealedWindow>>,
     groupings: Option<Vec<(&'a str, Vec<&'a str>)>>,
@@ -73,10 +74,16 @@ enum SealedWindow {
 }
 
 impl Token {
+    /// The maker's own name for its holder, if it has one.
+    pub fn named_subject(&self) -> Option<&str> {
+        Some(&*self.subject).filter(|subject| !subject.is_empty())
+    }
+
     /// The token's text; `None` if it would be too long to be sent.
     pub(super) fn seal(&self, vault: &Vault) -> Result<Option<Secret>, vault::Error> {
-        let contents =
-            postcard::to_allocvec(&Sealed::from(self)).map_err(|_| vault::Error::BadRing)?;
+        let author = self.bounds.author.map(|author| author.to_string());
+        let sealed = Sealed::of(self, author.as_deref());
+        let contents = postcard::to_allocvec(&sealed).map_err(|_| vault::Error::BadRing)?;
         let record = vault.seal(&Seal::browser_token(), &contents)?;
         let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(record));
         Ok((text.len() <= LONGEST).then(|| Secret::new(text)))
@@ -107,6 +114,7 @@ impl Token {
             calls: sealed.calls,
             bounds: Bounds {
                 posts: sealed.posts,
+                author: whole(sealed.author.map(UserId::parse))?,
                 metrics: whole(metrics)?,
                 windows: whole(windows)?,
                 groupings: whole(groupings)?,
@@ -124,9 +132,10 @@ fn whole<T>(part: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-impl<'a> From<&'a Token> for Sealed<'a> {
-    fn from(token: &'a Token) -> Sealed<'a> {
-        let Bounds { posts, metrics, windows, groupings } = &token.bounds;
+impl<'a> Sealed<'a> {
+    /// `author` is the text of the bounds' author.
+    fn of(token: &'a Token, author: Option<&'a str>) -> Sealed<'a> {
+        let Bounds { posts, author: _, metrics, windows, groupings } = &token.bounds;
         let window = |window: &BoundWindow| match window {
             BoundWindow::Totals => SealedWindow::Totals,
             BoundWindow::TwentyEightHours => SealedWindow::TwentyEightHours,
@@ -150,6 +159,7 @@ impl<'a> From<&'a Token> for Sealed<'a> {
             per_minute: token.per_minute,
             calls: token.calls,
             posts: posts.clone(),
+            author,
             metrics: metrics.as_ref().map(|all| all.iter().map(|metric| metric.name()).collect()),
             windows: windows.as_ref().map(|all| all.iter().map(window).collect()),
             groupings: groupings.as_ref().map(|all| all.iter().map(grouping).collect()),

@@ -5,6 +5,7 @@ pub(super) mod claims;
 pub(super) mod new;
 pub(super) mod origins;
 pub(super) mod page;
+pub(super) mod usage;
 pub(super) mod withdrawal;
 
 use std::sync::atomic::{AtomicBool, Ordering};

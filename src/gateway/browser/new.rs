@@ -11,8 +11,8 @@ use crate::gateway::question::Limits;
 use crate::gateway::question::bounds::Bounds;
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::browser::{LEEWAY, LONGEST_LIFE, USUAL_LIFE, check_subject};
-use crate::model::key::Right;
-use crate::model::{Endpoint, Origin, Secret};
+use crate::model::key::{Right, Scopes};
+use crate::model::{Endpoint, Origin, Secret, UserId};
 use crate::vault;
 
 const ID_DIGITS: usize = 10;
@@ -67,6 +67,7 @@ impl Gateway {
         key.require(Right::Browser)?;
         let now = self.now();
         let bounds = self.check_new_token(key, &new, now)?;
+        self.check_author(key, bounds.author).await?;
         let expires_in = new.expires_in.unwrap_or(USUAL_LIFE);
         let origins = new.origins.unwrap_or_else(|| key.key.scopes.origins.clone());
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -150,6 +151,18 @@ impl Gateway {
             }
         }
         if beyond.is_empty() { Ok(bounds) } else { Err(Error::Beyond(beyond)) }
+    }
+
+    /// The author is a connected account that the key may use.
+    async fn check_author(&self, key: &KnownKey, author: Option<UserId>) -> Result<(), Error> {
+        let Some(author) = author else { return Ok(()) };
+        let Scopes { app, accounts, .. } = &key.key.scopes;
+        let may = accounts.as_ref().is_none_or(|accounts| accounts.contains(&author));
+        let app = self.get_app(app.as_deref().unwrap_or_default())?;
+        if may && self.find_account(app, author).await?.is_some() {
+            return Ok(());
+        }
+        Err(Detail::at("/question/author", "there is no such account for this key").into())
     }
 
     /// Stores until when tokens need the active vault key, if that is not known to be stored.

@@ -74,6 +74,11 @@ impl Gateway {
             request_id: caller.request_id.to_string(),
             app: caller.key.key.scopes.app.clone().unwrap_or_default(),
             key_id: caller.key.key.id.clone(),
+            subject: caller
+                .token
+                .as_ref()
+                .and_then(|token| token.named_subject())
+                .map(str::to_owned),
             account: call.signer.account(),
             endpoint: call.endpoint,
             auth: Some(call.signer.kind()),

@@ -35,6 +35,8 @@ pub struct KnownKey {
     pub key: Key,
     /// The name under which it takes turns and holds memory: its id.
     pub(super) turn: Arc<str>,
+    /// The name under which its pages do so, so that they take no turns of its services.
+    pub(super) pages_turn: Arc<str>,
     pub(super) fingerprint: [u8; 32],
     touched_hour: AtomicI64,
 }
@@ -56,6 +58,7 @@ impl KnownKey {
         KnownKey {
             key: Key { scopes, ..self.key.clone() },
             turn: Arc::clone(&self.turn),
+            pages_turn: Arc::clone(&self.pages_turn),
             fingerprint: self.fingerprint,
             touched_hour: AtomicI64::new(i64::MAX),
         }
@@ -233,8 +236,8 @@ impl Gateway {
             return Err(distrusted(key, &vault::Error::DoesNotOpen));
         };
         let touched = key.last_used_at.map_or(0, |used_at| used_at.unix_timestamp() / 3600);
-        let turn = key.id.as_str().into();
-        Ok(KnownKey { key, turn, fingerprint, touched_hour: AtomicI64::new(touched) })
+        let (turn, pages_turn) = (key.id.as_str().into(), format!("{}/pages", key.id).into());
+        Ok(KnownKey { key, turn, pages_turn, fingerprint, touched_hour: AtomicI64::new(touched) })
     }
 
     /// The key with its verifier, if its row matches its seal.

@@ -18,22 +18,24 @@ const LARGE: usize = 16 << 20;
 
 impl Gateway {
     /// Waits until fewer than `limits.key_questions` of the key's questions are being answered, and then for `bytes` of
-    /// memory, in which a question's body may be read. An error if the key may make no request now.
+    /// memory, in which a question's body may be read. An error if the key may make no request now. Pages take turns of
+    /// their own.
     pub async fn begin_question(
         &self,
-        key: &KnownKey,
+        (key, is_page): (&KnownKey, bool),
         bytes: usize,
         deadline: Deadline,
     ) -> Result<(QuestionTurn, Held), Error> {
         let handled = self.begin_request(key)?;
-        let turn = self.0.questions.take(&key.turn, 1);
+        let name = if is_page { &key.pages_turn } else { &key.turn };
+        let turn = self.0.questions.take(name, 1);
         let turn = timeout_at(deadline.end, turn).await.map_err(|_| {
             let limit = self.0.limits.key_questions;
             Error::Busy(format!(
                 "{limit} questions of this key are already being answered, the most that limits.key_questions allows"
             ))
         })?;
-        let held = self.0.memory.hold(&key.turn, bytes.min(self.0.memory.most()));
+        let held = self.0.memory.hold(name, bytes.min(self.0.memory.most()));
         let held = timeout_at(deadline.end, held).await.map_err(|_| self.no_memory())?;
         Ok((QuestionTurn::new(turn, handled), held))
     }

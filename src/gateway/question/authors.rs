@@ -89,9 +89,17 @@ pub fn visible_authors<'a>(
 impl Gateway {
     /// The authors of a question's posts, where the caller has not named them and the cache or the database knows them.
     pub(super) async fn find_authors(&self, question: &Question) -> HashMap<u64, UserId> {
-        let (mut known, mut others) = (HashMap::new(), Vec::new());
         let posts = question.posts_of_authors(self.0.upstream.now());
-        for post in posts.filter(|post| !question.owners.contains_key(post)) {
+        self.known_authors(posts.filter(|post| !question.owners.contains_key(post))).await
+    }
+
+    /// The authors of posts, where the cache or the database knows them.
+    pub(super) async fn known_authors(
+        &self,
+        posts: impl Iterator<Item = u64> + Send,
+    ) -> HashMap<u64, UserId> {
+        let (mut known, mut others) = (HashMap::new(), Vec::new());
+        for post in posts {
             match self.0.authors.known.get(&post).await {
                 Some(author) => drop(known.insert(post, *author)),
                 None => others.push(post),

@@ -104,18 +104,20 @@ impl Gateway {
     ) -> Result<Answered, Error> {
         let (key, end) = (&caller.key, deadline.end);
         let token = caller.token.clone();
-        let (app, question, mut held, _turn) =
+        let (app, mut question, mut held, _turn) =
             self.read_question(key, token, received, end).await?;
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
         let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
+        // At most half of the time, so that a slow look-up leaves enough to go on without it.
+        let looked_up = self.require_author(app, caller, &mut question, deadline.half()).await?;
         let mut authors = self.find_authors(&question).await;
         let mut plan = self.plan_for(key, app, &question, &authors).await?;
         let beside = held.bytes();
         let mut size =
             self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
         let lookups = std::mem::take(&mut plan.lookups);
-        // At most half of the time, so that a slow look-up leaves enough to go on without it.
-        let found = self.look_up_all(app, key, lookups, deadline.half()).await;
+        let mut found = self.look_up_all(app, key, lookups, deadline.half()).await;
+        found.made.extend(looked_up);
         if !found.authors.is_empty() {
             authors.extend(&found.authors);
             plan = self.plan_for(key, app, &question, &authors).await?;
@@ -131,9 +133,13 @@ impl Gateway {
             self.learn_authors(found.authors, HashSet::new())
         );
         let notes = question.notes;
-        if let (Some(reserved), Ok(answered)) = (reserved, &answered) {
+        if let (Some(token), Ok(answered)) = (&caller.token, &answered) {
             let made = answered.calls.iter().filter(|call| call.saved.is_none()).count();
-            reserved.settle(u32::try_from(made + found.made.len()).unwrap_or(u32::MAX));
+            let made = made + found.made.len();
+            self.count_page_question(token, made);
+            if let Some(reserved) = reserved {
+                reserved.settle(u32::try_from(made).unwrap_or(u32::MAX));
+            }
         }
         answered.map(|answered| Answered { lookups: found.made, notes, ..answered })
     }

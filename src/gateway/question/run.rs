@@ -340,7 +340,7 @@ async fn make_call(
     task: Task,
     (sent, terms): (Sent, Terms),
 ) -> Done {
-    let Caller { key, from, freshness, .. } = caller;
+    let Caller { key, from, freshness, token, .. } = caller;
     let call = Outgoing {
         key,
         from,
@@ -348,7 +348,7 @@ async fn make_call(
         account: task.call.signer.account().map(AccountRef::Id),
         body: Bytes::from(task.call.body(&groupings)),
         posts: task.call.posts.len(),
-        class: Class::Part,
+        class: if token.is_some() { Class::Page } else { Class::Part },
         patience: Patience { longest: None, end: terms.end },
         is_shared: !freshness.is_own,
     };

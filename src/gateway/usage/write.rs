@@ -38,6 +38,7 @@ impl Gateway {
                     let _ = gateway.load_used_accounts().await;
                     gateway.store_calls().await;
                     let _ = gateway.reconcile_page_calls().await;
+                    let _ = gateway.write_page_usage().await;
                 } else {
                     let _ = gateway.write_call_count().await;
                 }
@@ -49,6 +50,7 @@ impl Gateway {
     pub async fn settle_usage(&self) {
         self.store_calls().await;
         let _ = self.reconcile_page_calls().await;
+        let _ = self.write_page_usage().await;
         while self.flush_usage().await.is_ok() && !self.0.usage.is_settled.load(Ordering::Acquire) {
         }
     }

@@ -9,7 +9,7 @@ use crate::gateway::TestGateway;
 use crate::openapi::{Doors, Operation, document, operations};
 
 /// The operations in an order in which each finds what it needs, with the status of a successful answer.
-const STORY: [(&str, u16); 40] = [
+const STORY: [(&str, u16); 41] = [
     ("totals", 200),
     ("last_28_hours", 200),
     ("historical", 200),
@@ -26,6 +26,7 @@ const STORY: [(&str, u16); 40] = [
     ("create_key", 201),
     ("list_keys", 200),
     ("update_key", 200),
+    ("list_subjects", 200),
     ("withdraw_tokens", 200),
     ("revoke_key", 200),
     ("add_webhook", 201),

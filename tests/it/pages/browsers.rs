@@ -9,6 +9,7 @@ use countersign::server::{self, Front, Life, Listener, Listeners};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::AbortHandle;
 
 use crate::browser::chromium::{Browser, Chromium};
 use crate::database::{Database, Kind, fresh};
@@ -45,30 +46,34 @@ async fn page(text: &'static str) -> String {
 struct Way {
     url: String,
     to: Arc<Mutex<Option<String>>>,
+    open: Arc<Mutex<Vec<AbortHandle>>>,
 }
 
 impl Way {
     async fn to(gateway: &TestGateway) -> Way {
         let (listener, url) = listen().await;
-        let way = Way { url, to: Arc::default() };
+        let way = Way { url, to: Arc::default(), open: Arc::default() };
         way.leads_to(Some(gateway));
-        let to = Arc::clone(&way.to);
+        let (to, open) = (Arc::clone(&way.to), Arc::clone(&way.open));
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
                 // Nobody there: the connection ends.
                 let Some(server) = to.lock().unwrap().clone() else { continue };
-                tokio::spawn(async move {
+                let passing = tokio::spawn(async move {
                     let Ok(mut server) = TcpStream::connect(server).await else { return };
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
                 });
+                open.lock().unwrap().push(passing.abort_handle());
             }
         });
         way
     }
 
+    /// Cuts all connections, and leads new ones there.
     fn leads_to(&self, gateway: Option<&TestGateway>) {
         let address = gateway.map(|gateway| gateway.url.replace("http://", ""));
         *self.to.lock().unwrap() = address;
+        self.open.lock().unwrap().drain(..).for_each(|passing| passing.abort());
     }
 }
 
@@ -196,7 +201,6 @@ async fn a_page_recovers_when_the_gateway_is_started_again_under_it() {
     browser.open(&shown.url).await;
     browser.reports("Up to date.").await;
     way.leads_to(None);
-    shown.gateway.life.drain();
     browser.press("Ask again").await;
     browser.reports("Asking…").await;
     way.leads_to(Some(&again));

@@ -1,6 +1,7 @@
 //! Pages in browsers that ask with tokens: how tokens are made, what they are good for, how they end, and which pages
 //! may read what.
 
+mod authors;
 mod bounds;
 mod browsers;
 mod client;
@@ -10,6 +11,8 @@ mod keys;
 mod life;
 mod limits;
 mod minting;
+mod quota;
+mod subjects;
 
 use countersign::model::Origin;
 use countersign::model::key::Right;

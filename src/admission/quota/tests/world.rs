@@ -58,7 +58,7 @@ pub(super) struct X {
 
 impl Process {
     pub(super) fn new(clock: &Arc<HandClock>, now: f64) -> Process {
-        let pool = Pool::new(Quota::default(), clock.clone());
+        let pool = Pool::new(Quota::default(), 0.5, clock.clone());
         // Nobody but the world gives out permits.
         pool.lock().is_driven = true;
         Process { pool, lease: Lease::default(), renewed: now - 10.0, is_alive: true }

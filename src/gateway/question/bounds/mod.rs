@@ -1,19 +1,22 @@
 //! Bounds of what a page may ask: the parts of a question that the token's maker has fixed or limited. `new` reads them
 //! when a token is made, `page` reads a page's question within them.
 
+pub mod author;
 pub mod new;
 pub mod page;
 
 use time::OffsetDateTime;
 
 use crate::gateway::question::{Grouping, Span, Window};
-use crate::model::{Endpoint, Metric};
+use crate::model::{Endpoint, Metric, UserId};
 
 /// What a page may ask; `None` leaves a part to the page.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Bounds {
-    /// Distinct posts, in the maker's order.
-    pub posts: Vec<u64>,
+    /// Distinct posts, in the maker's order; `None` for all by `author`.
+    pub posts: Option<Vec<u64>>,
+    /// A connected account: its posts, whichever the page names.
+    pub author: Option<UserId>,
     pub metrics: Option<Vec<Metric>>,
     pub windows: Option<Vec<BoundWindow>>,
     pub groupings: Option<Vec<Grouping>>,

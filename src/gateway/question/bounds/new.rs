@@ -8,21 +8,33 @@ use crate::gateway::call::json::{Node, Path};
 use crate::gateway::question::bounds::{BoundWindow, Bounds};
 use crate::gateway::question::read::{each_once, given};
 use crate::gateway::question::{Grouping, Limits, Span};
-use crate::model::{Endpoint, Metric};
+use crate::model::{Endpoint, Metric, UserId};
 
 const WINDOWS: Path = Path::Key(&Path::Root, "windows");
-const KEYS: [&str; 4] = ["tweet_ids", "engagement_types", "windows", "groupings"];
+const AUTHOR: Path = Path::Key(&Path::Root, "author");
+const KEYS: [&str; 5] = ["tweet_ids", "author", "engagement_types", "windows", "groupings"];
 
 impl Bounds {
     /// Reads the member `question` of a new token, or says everything that is wrong with it.
     pub fn read(body: &[u8], limits: &Limits, now: OffsetDateTime) -> Result<Bounds, Vec<Detail>> {
-        let root = read_object(body, "tweet_ids").map_err(|problem| vec![problem])?;
+        let root = read_object(body, "tweet_ids or author").map_err(|problem| vec![problem])?;
         let mut problems = Problems::default();
         problems.part(&Path::Root, |part| {
             part.duplicates(&Path::Root, &root, 1);
             part.unknown_keys(&Path::Root, &root, &KEYS);
         });
-        let posts = problems.part(&IDS, |part| part.posts(root.member("tweet_ids"), limits));
+        let author = given(&root, "author");
+        let author = author.and_then(|node| problems.part(&AUTHOR, |part| part.author(node)));
+        let ids = given(&root, "tweet_ids");
+        let posts = match (ids, given(&root, "author")) {
+            (None, Some(_)) => None,
+            (ids, None) => Some(problems.part(&IDS, |part| part.posts(ids, limits))),
+            (Some(_), Some(_)) => {
+                let detail = "is given beside tweet_ids; give either posts, or their author";
+                problems.part(&AUTHOR, |part| part.add(&AUTHOR, detail));
+                None
+            }
+        };
         let windows = given(&root, "windows");
         let windows = windows
             .map(|node| problems.part(&WINDOWS, |part| part.bound_windows(node, limits.days, now)));
@@ -39,7 +51,7 @@ impl Bounds {
             let endpoint = with_times.unwrap_or(Endpoint::Totals);
             problems.part(&GROUPINGS, |part| part.named(endpoint, Some(node)))
         });
-        let bounds = Bounds { posts, metrics, windows, groupings };
+        let bounds = Bounds { posts, author, metrics, windows, groupings };
         if problems.count() == 0 {
             problems.part(&WINDOWS, |part| part.useless(&bounds));
         }
@@ -49,6 +61,19 @@ impl Bounds {
 }
 
 impl Problems {
+    fn author(&mut self, node: &Node<'_>) -> Option<UserId> {
+        let id = match node {
+            Node::Text(text) => UserId::parse(text.trim()),
+            Node::Natural(id) => UserId::parse(&id.to_string()),
+            _ => None,
+        };
+        if id.is_none() {
+            let found = quoted(node);
+            self.add(&AUTHOR, format_args!("must be a user id of 1 to 19 digits{found}"));
+        }
+        id
+    }
+
     fn bound_windows(
         &mut self,
         node: &Node<'_>,

@@ -36,8 +36,8 @@ impl Bounds {
         let endpoint =
             window.as_ref().map_or_else(|| endpoint_of(&root), |read| read.window.endpoint());
         let posts = problems.part(&IDS, |part| match given(&root, "tweet_ids") {
-            Some(node) => part.posts(Some(node), limits),
-            None => self.posts.clone(),
+            None if self.posts.is_some() => self.posts.clone().unwrap_or_default(),
+            node => self.named_posts(part, node, limits),
         });
         let metrics =
             problems.part(&TYPES, |part| match (given(&root, "engagement_types"), &self.metrics) {
@@ -87,6 +87,24 @@ impl Bounds {
         Some(ReadWindow { window: bound.at(now.at), is_by_our_clock, notes: Vec::new() })
     }
 
+    /// The posts that a page names. Where their author has to be found out, each is named once, so that a refusal can
+    /// point to it.
+    fn named_posts(
+        &self,
+        problems: &mut Problems,
+        node: Option<&Node<'_>>,
+        limits: &Limits,
+    ) -> Vec<u64> {
+        let posts = problems.posts(node, limits);
+        if let (None, Some(Node::List(items))) = (&self.posts, node)
+            && problems.count() == 0
+            && items.len() > posts.len()
+        {
+            problems.add(&IDS, "names a post more than once; name each once");
+        }
+        posts
+    }
+
     /// What of a question goes beyond these bounds.
     fn beyond(&self, root: &Node<'_>, window: Window, now: Now) -> Vec<Detail> {
         let mut problems = Problems::default();
@@ -110,7 +128,8 @@ impl Bounds {
 
     fn other_posts(&self, problems: &mut Problems, node: Option<&Node<'_>>) {
         let Some(Node::List(items)) = node else { return };
-        let mine: HashSet<u64> = self.posts.iter().copied().collect();
+        let Some(posts) = &self.posts else { return };
+        let mine: HashSet<u64> = posts.iter().copied().collect();
         for (index, item) in items.iter().enumerate() {
             if named_post(item).is_none_or(|post| !mine.contains(&post)) {
                 let at = Path::Index(&IDS, index);

@@ -82,7 +82,7 @@ pub(crate) async fn run(
         return Ok(refuse(StatusCode::BAD_REQUEST, message));
     }
     let (body, deadline) = (question.text(), Deadline::within(limits.request_deadline));
-    let (turn, held) = gateway.begin_question(&caller.key, body.len(), deadline).await?;
+    let (turn, held) = gateway.begin_question((&caller.key, false), body.len(), deadline).await?;
     let received = Received { body: body.into(), held, turn };
     let shown = if wants == "plan" {
         gateway.plan_question(&caller.key, received, deadline).await.map(|planned| {

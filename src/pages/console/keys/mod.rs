@@ -2,6 +2,7 @@
 
 mod fields;
 mod limits;
+pub(crate) mod tokens;
 mod view;
 
 use axum::Extension;
@@ -13,7 +14,7 @@ use time::OffsetDateTime;
 
 use crate::gateway::{Detail, Error, KeySearch, NewKey, Session};
 use crate::model::Endpoint;
-use crate::model::key::{Key, KeyLimits, Kind, Role, Unreadable};
+use crate::model::key::{Key, KeyLimits, Kind, Right, Role, Unreadable};
 use crate::pages::console::address::{callers_url, own_origin, see_other, with_query};
 use crate::pages::console::form::{self, search_text};
 use crate::pages::console::form_errors::FieldErrors;
@@ -75,6 +76,7 @@ pub(crate) async fn list(
     let done = match &*query.done {
         "revoked" => Some("The key was revoked and no longer works."),
         "limited" => Some("The limits were changed. All replicas apply them within a second."),
+        "withdrawn" => Some("The tokens were withdrawn. All replicas refuse them within a second."),
         _ => None,
     };
     let chrome = chrome(&session, Section::Keys, done);
@@ -270,6 +272,7 @@ fn row(key: Result<Key, Unreadable>, now: OffsetDateTime) -> Row {
             last_used: "unknown".to_owned(),
             works: false,
             is_limitable: false,
+            makes_tokens: false,
             is_revocable: unreadable.revoked_at.is_none(),
             state: if unreadable.revoked_at.is_some() { "revoked" } else { "unreadable" },
             revoked: unreadable.revoked_at.map(time),
@@ -293,6 +296,7 @@ fn readable(key: &Key, now: OffsetDateTime) -> Row {
         last_used: key.last_used_at.map_or_else(never, hour),
         works,
         is_limitable: works && key.role.kind() == Kind::Caller,
+        makes_tokens: works && key.scopes.rights.contains(&Right::Browser),
         is_revocable: works,
         state: match key.revoked_at {
             Some(_) => "revoked",

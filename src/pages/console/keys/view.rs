@@ -26,6 +26,8 @@ pub struct Row {
     pub works: bool,
     /// Whether it has limits that can be changed: it works, and is a caller's.
     pub is_limitable: bool,
+    /// Whether it works, and makes tokens for pages.
+    pub makes_tokens: bool,
     /// Whether there is something to revoke: it works, or cannot be read.
     pub is_revocable: bool,
     /// Whether it works, in a word.
@@ -117,6 +119,25 @@ struct LimitsPage<'a> {
     errors: &'a FieldErrors,
 }
 
+/// The tokens that a key has made, and the form to withdraw them.
+pub struct Tokens<'a> {
+    /// Where they work, in words.
+    pub origins: &'a str,
+    /// As it was typed.
+    pub subject: &'a str,
+    /// Whose tokens asked today, with how many questions and calls to X.
+    pub rows: &'a [(String, i64, i64)],
+    pub errors: &'a FieldErrors,
+}
+
+#[derive(Template)]
+#[template(path = "pages/console/keys/key_tokens.html", config = ".askama.toml")]
+struct TokensPage<'a> {
+    chrome: &'a Chrome<'a>,
+    key: &'a Row,
+    tokens: &'a Tokens<'a>,
+}
+
 #[derive(Template)]
 #[template(path = "pages/console/keys/key_revoke.html", config = ".askama.toml")]
 struct RevokePage<'a> {
@@ -146,6 +167,11 @@ pub fn limits(
     errors: &FieldErrors,
 ) -> String {
     text(&LimitsPage { chrome, key, limits, errors })
+}
+
+/// Whose tokens asked, and the form to withdraw tokens.
+pub fn tokens(chrome: &Chrome<'_>, key: &Row, tokens: &Tokens<'_>) -> String {
+    text(&TokensPage { chrome, key, tokens })
 }
 
 /// Asks for confirmation before the key is revoked; `is_own` if the admin signed in with it.

@@ -4,3 +4,4 @@ values ('k4', 'caller', 'charts', 'main', 'browser', '2026-03-04T00:00:00Z', cas
 insert into token_withdrawal (key_id, subject, tokens_after) values ('k4', 'viewer-42', 1773177330);
 insert into token_seal (vault_key, needed_until) values ('k0000001', 1773180990);
 insert into token_calls (token_id, ends_at, calls) values ('bt_1', 1773180990, 7);
+insert into subject_usage (day, key_id, subject, questions, calls) values (20522, 'k4', 'viewer-42', 3, 5);

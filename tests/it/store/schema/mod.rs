@@ -132,6 +132,11 @@ async fn rows_of_every_version_are_read_after_the_last(database: Database) {
     store.add_token_calls("bt_1", 0, 2).await.unwrap();
     let calls = store.list_token_calls(1_773_180_989, 5).await.unwrap();
     assert_eq!(calls, [("bt_1".to_owned(), 9)]);
+    let subjects = store.list_subject_usage("k4", 20_522, 9).await.unwrap();
+    assert_eq!(
+        (&*subjects[0].subject, subjects[0].questions, subjects[0].calls),
+        ("viewer-42", 3, 5)
+    );
     let seals = store.list_token_seals().await.unwrap();
     assert_eq!(seals, [("k0000001".to_owned(), 1_773_180_990)]);
 }

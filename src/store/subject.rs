@@ -1,0 +1,68 @@
+//! What pages have asked with the tokens of a key, by day and by whose tokens these were.
+
+use sqlx_macros::FromRow;
+
+use crate::store::{Error, Store};
+
+/// The most subjects of a key that are kept apart on a day.
+pub const MOST_SUBJECTS: i64 = 1000;
+/// The name of all others.
+pub const OTHERS: &str = "other";
+
+/// What pages have asked on a day with the tokens of one subject.
+#[derive(Clone, Debug, Eq, FromRow, PartialEq)]
+pub struct SubjectUsage {
+    /// Whose tokens; empty for those of nobody in particular.
+    pub subject: String,
+    pub questions: i64,
+    /// Calls to X that these have taken.
+    pub calls: i64,
+}
+
+impl Store {
+    /// Adds to what a subject has asked on a day, in days since 1970; once a key has too many subjects, to that of the
+    /// others.
+    pub async fn add_subject_usage(
+        &self,
+        key_id: &str,
+        day: i64,
+        usage: &SubjectUsage,
+    ) -> Result<(), Error> {
+        let sql = "insert into subject_usage (day, key_id, subject, questions, calls)
+             select $1, $2, $3, $4, $5
+             where $3 = $6
+                 or exists (select 1 from subject_usage
+                     where day = $1 and key_id = $2 and subject = $3)
+                 or (select count(*) from subject_usage where day = $1 and key_id = $2) < $7
+             on conflict (day, key_id, subject) do update set
+                 questions = subject_usage.questions + excluded.questions,
+                 calls = subject_usage.calls + excluded.calls";
+        let SubjectUsage { subject, questions, calls } = usage;
+        for subject in [subject, OTHERS] {
+            let query = self.query(sql).bind(day).bind(key_id).bind(subject);
+            let query = query.bind(*questions).bind(*calls).bind(OTHERS).bind(MOST_SUBJECTS);
+            if self.execute(query).await? > 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Who has asked the most on a day, in days since 1970, with tokens of a key.
+    pub async fn list_subject_usage(
+        &self,
+        key_id: &str,
+        day: i64,
+        limit: u32,
+    ) -> Result<Vec<SubjectUsage>, Error> {
+        let sql = "select subject, questions, calls from subject_usage
+             where day = $1 and key_id = $2 order by questions desc, subject limit $3";
+        self.fetch_all(self.query(sql).bind(day).bind(key_id).bind(i64::from(limit))).await
+    }
+
+    /// Deletes the days before this one, in days since 1970.
+    pub async fn prune_subject_usage(&self, first_kept: i64) -> Result<(), Error> {
+        let sql = "delete from subject_usage where day < $1";
+        self.execute(self.query(sql).bind(first_kept)).await.map(drop)
+    }
+}
