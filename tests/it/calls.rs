@@ -33,6 +33,7 @@ async fn a_call_is_told_with_everything_but_what_is_secret(database: Database) {
     assert_eq!(
         call,
         json!({
+            "subject": null,
             "id": call["id"],
             "at": "2026-03-10T21:15:30Z",
             "request_id": "mine-1",

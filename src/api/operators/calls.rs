@@ -91,7 +91,7 @@ pub(crate) fn call_id(text: &str) -> Result<i64, Problem> {
 
 fn call_example() -> Value {
     json!({
-        "id": 42, "at": "2026-03-10T21:15:30Z", "request_id": "dashboard-17", "app": "demo", "key": KEY,
+        "id": 42, "at": "2026-03-10T21:15:30Z", "request_id": "dashboard-17", "app": "demo", "key": KEY, "subject": null,
         "account": USER_ID, "endpoint": "totals", "auth": "user-context", "posts": 2,
         "engagement_types": ["impressions"], "status": 200, "code": null, "attempts": 1,
         "ms": 214.5, "upstream_ms": 213.9, "bytes": 312,

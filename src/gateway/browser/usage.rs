@@ -54,7 +54,9 @@ impl Gateway {
             let usage =
                 SubjectUsage { subject: subject.to_string(), questions: *questions, calls: *calls };
             if let Err(error) = self.0.store.add_subject_usage(key_id, *day, &usage).await {
-                sums.into_iter().for_each(|(name, counts)| self.0.asking.add(name, counts));
+                for (name, counts) in sums {
+                    self.0.asking.add(name, counts);
+                }
                 return Err(error);
             }
             sums.pop();

@@ -69,7 +69,7 @@ impl Visitor<'_> {
         ask.header("content-type", "application/x-www-form-urlencoded").body(body)
     }
 
-    async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+    pub async fn send(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         self.form(path, fields).send().await
     }
 }

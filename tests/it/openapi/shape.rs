@@ -152,6 +152,10 @@ fn is_of_format(rule: &Value, text: &str) -> bool {
     match rule.as_str().unwrap() {
         "date-time" => text.ends_with('Z') && OffsetDateTime::parse(text, &Rfc3339).is_ok(),
         "uri" => text.starts_with("https://") || text.starts_with("http://"),
+        "date" => {
+            text.len() == 10
+                && OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).is_ok()
+        }
         "int32" | "int64" => panic!("a format of numbers"),
         other => panic!("the format {other}"),
     }

@@ -35,6 +35,7 @@ const MAY_NAME: &[(&str, Rooms)] = &[
             ("replica", &["error", "handle", "time"]),
             ("reseal", &["database", "error", "handle", "time"]),
             ("session", &["error", "handle", "time"]),
+            ("subject", &["error", "handle"]),
             ("token", &["audit", "database", "error", "handle"]),
             ("usage", &["database", "error", "handle", "time"]),
             (

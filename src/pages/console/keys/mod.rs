@@ -272,7 +272,7 @@ fn row(key: Result<Key, Unreadable>, now: OffsetDateTime) -> Row {
             last_used: "unknown".to_owned(),
             works: false,
             is_limitable: false,
-            makes_tokens: false,
+            tokens: None,
             is_revocable: unreadable.revoked_at.is_none(),
             state: if unreadable.revoked_at.is_some() { "revoked" } else { "unreadable" },
             revoked: unreadable.revoked_at.map(time),
@@ -296,7 +296,8 @@ fn readable(key: &Key, now: OffsetDateTime) -> Row {
         last_used: key.last_used_at.map_or_else(never, hour),
         works,
         is_limitable: works && key.role.kind() == Kind::Caller,
-        makes_tokens: works && key.scopes.rights.contains(&Right::Browser),
+        tokens: (works && key.scopes.rights.contains(&Right::Browser))
+            .then(|| format!("{PATH}/{}/tokens", key.id)),
         is_revocable: works,
         state: match key.revoked_at {
             Some(_) => "revoked",

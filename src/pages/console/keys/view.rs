@@ -26,8 +26,8 @@ pub struct Row {
     pub works: bool,
     /// Whether it has limits that can be changed: it works, and is a caller's.
     pub is_limitable: bool,
-    /// Whether it works, and makes tokens for pages.
-    pub makes_tokens: bool,
+    /// The page about its tokens, if it works and makes some.
+    pub tokens: Option<String>,
     /// Whether there is something to revoke: it works, or cannot be read.
     pub is_revocable: bool,
     /// Whether it works, in a word.
