@@ -91,7 +91,7 @@ use crate::config::{self, Config};
 use crate::gateway::app::AppState;
 use crate::gateway::browser::Due;
 use crate::gateway::browser::new::SealNeeded;
-use crate::gateway::browser::origins::Origins;
+use crate::gateway::browser::origins::{Origins, RefusedOrigins};
 use crate::gateway::browser::usage::Asking;
 use crate::gateway::browser::withdrawal::Withdrawals;
 use crate::gateway::cache::Cache;
@@ -125,6 +125,7 @@ struct Inner {
     refusals: Refusals,
     origins: Origins,
     browsers_due: Due,
+    refused_origins: RefusedOrigins,
     withdrawals: Withdrawals,
     asking: Asking,
     seal_needed: SealNeeded,
@@ -179,6 +180,7 @@ impl Gateway {
             refusals: Refusals::default(),
             origins: Origins::default(),
             browsers_due: Due::default(),
+            refused_origins: RefusedOrigins::default(),
             withdrawals: Withdrawals::default(),
             asking: Asking::default(),
             seal_needed: SealNeeded::default(),

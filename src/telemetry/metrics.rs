@@ -52,6 +52,7 @@ const METRICS: &[(Kind, &str, &[&str], &str)] = &[
     (Gauge, "countersign_connections", &["listener"], "Open connections"),
     (Counter, "countersign_connections_refused_total", &["listener", "reason"], "Connections beyond the limit, closed at once or answered with 503"),
     (Counter, "countersign_browser_tokens_total", &[], "Tokens made for pages in browsers"),
+    (Counter, "countersign_origins_refused_total", &["origin"], "Pages that were refused, by the origin that their browser named; `other` beyond the first 50"),
     (Counter, "countersign_preflights_total", &["outcome"], "Preflights of pages, by whether some key has their origin: allowed or refused"),
     (Counter, "countersign_refusals_total", &["code"], "Calls that the gateway answered itself, by error code"),
     (Counter, "countersign_log_lines_dropped_total", &[], "Log lines dropped because the writer could not keep up"),

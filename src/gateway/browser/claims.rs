@@ -183,3 +183,64 @@ fn grouping((name, levels): (&str, Vec<&str>)) -> Option<Grouping> {
     let group_by = levels.into_iter().map(GroupBy::from_name).collect::<Option<_>>()?;
     Some(Grouping { name: name.to_owned(), group_by })
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+    use crate::config;
+
+    fn vault() -> Vault {
+        let key = ("testkey1".to_owned(), Secret::new(STANDARD.encode([7; 32])));
+        Vault::new(&config::Vault { keys: vec![key], active: "testkey1".to_owned() }).unwrap()
+    }
+
+    fn token() -> Token {
+        Token {
+            id: "bt_1".to_owned(),
+            key_id: "aaaaaaaaaaaa".to_owned(),
+            made_at: 1,
+            ends_at: 2,
+            subject: String::new(),
+            origins: vec!["https://app.example.com".into()],
+            max_age: 60,
+            per_minute: Some(3),
+            calls: None,
+            bounds: Bounds {
+                posts: None,
+                author: UserId::parse("7"),
+                metrics: Some(vec![Metric::Impressions]),
+                windows: Some(vec![BoundWindow::Last { hours: 24 }]),
+                groupings: None,
+            },
+        }
+    }
+
+    /// The text of a token with these contents, sealed for that place.
+    fn sealed(place: &Seal, contents: &[u8]) -> String {
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(vault().seal(place, contents).unwrap()))
+    }
+
+    #[test]
+    fn only_whole_contents_of_this_version_sealed_as_a_token_are_one() {
+        let (vault, token) = (vault(), token());
+        let text = token.seal(&vault).unwrap().unwrap();
+        assert_eq!(Token::open(&vault, text.expose()), Some(token.clone()));
+        let contents = postcard::to_allocvec(&Sealed::of(&token, Some("7"))).unwrap();
+        let place = Seal::browser_token();
+        assert_eq!(Token::open(&vault, &sealed(&place, &contents)), Some(token.clone()));
+        let later = postcard::to_allocvec(&Sealed { version: 2, ..Sealed::of(&token, Some("7")) });
+        let odd = Sealed { metrics: Some(vec!["likes"]), ..Sealed::of(&token, Some("7")) };
+        for (place, contents) in [
+            (&Seal::probe(), contents.clone()),
+            (&place, [&contents[..], &[0]].concat()),
+            (&place, contents[..contents.len() - 1].to_vec()),
+            (&place, later.unwrap()),
+            (&place, postcard::to_allocvec(&odd).unwrap()),
+            (&place, Vec::new()),
+        ] {
+            assert_eq!(Token::open(&vault, &sealed(place, &contents)), None, "{contents:?}");
+        }
+    }
+}

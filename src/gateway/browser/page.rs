@@ -35,6 +35,12 @@ impl Token {
     }
 }
 
+/// Whether a text looks like an origin, and may be repeated.
+fn is_shown(origin: &str) -> bool {
+    const LONGEST: usize = 200;
+    origin.len() <= LONGEST && origin.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 impl Gateway {
     /// Checks a token: its seal, its end, its key, whether it was withdrawn, and the origin that the browser names, in
     /// that order.
@@ -110,6 +116,7 @@ impl Gateway {
     /// Notes that a browser sent a key from a page, and returns why it is refused.
     pub fn refuse_leaked(&self, known: &KnownKey, origin: Option<&str>, from: IpAddr) -> Error {
         let why = "a browser sent it from another site: it has leaked";
+        let origin = origin.filter(|origin| is_shown(origin));
         self.record_refusal_at(Wanted::Call, why, Some(&known.key.id), origin, from);
         Error::KeyLeaked
     }
@@ -122,6 +129,10 @@ impl Gateway {
         origin: Option<&str>,
         from: IpAddr,
     ) {
+        let origin = origin.filter(|origin| is_shown(origin));
+        if let Some(origin) = origin {
+            self.0.refused_origins.count(origin);
+        }
         self.record_refusal_at(Wanted::Page, why, key_id, origin, from);
     }
 }

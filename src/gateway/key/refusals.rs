@@ -179,7 +179,7 @@ impl Gateway {
         self.record_refusal_at(wanted, why, key_id, None, from);
     }
 
-    /// The same for a client that named its page's origin, which is repeated if it looks like one.
+    /// The same for a client that named its page's origin.
     pub(in crate::gateway) fn record_refusal_at(
         &self,
         wanted: Wanted,
@@ -189,9 +189,7 @@ impl Gateway {
         from: IpAddr,
     ) {
         let from = Some(from.to_canonical());
-        let is_shown =
-            |origin: &&str| origin.len() <= 200 && origin.bytes().all(|c| c.is_ascii_graphic());
-        let origin = origin.filter(is_shown).map(Box::from);
+        let origin = origin.map(Box::from);
         let group = Group { wanted, why, key_id: key_id.map(str::to_owned), origin, from };
         if let Some((group, times)) = self.0.refusals.count(group, self.now()) {
             log(&group, times);

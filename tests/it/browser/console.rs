@@ -44,8 +44,10 @@ async fn strew(database: &Database, gateway: &TestGateway, texts: &[String]) {
             format!("insert into delivery (webhook_id, event, app, user_id, screen_name, reason, occurred_at, attempts, attempt_at, status, failure)
                  select webhook_id, case when {number} % 5 = 0 then {literal} else event end, {literal}, user_id, {literal}, {literal}, occurred_at, 1, attempt_at, 500, {literal} from delivery where delivery_id = 1"),
             format!("insert into audit (recorded_at, actor, address, action, subject, detail) values ('2026-03-10 21:15:30+00:00', {literal}, {literal}, {literal}, {literal}, {literal})"),
-            format!("insert into call (called_at, request_id, app, key_id, user_id, endpoint, auth, posts, metrics, status, code, attempts, micros, upstream_micros, bytes)
-                 values ('2026-03-10 21:15:30+00:00', {literal}, {literal}, {literal}, '{alice}', 'totals', '', 1, 'impressions', 500, {literal}, 1, 1, 1, 1)"),
+            format!("insert into call (called_at, request_id, app, key_id, user_id, endpoint, auth, posts, metrics, status, code, attempts, micros, upstream_micros, bytes, subject)
+                 values ('2026-03-10 21:15:30+00:00', {literal}, {literal}, {literal}, '{alice}', 'totals', '', 1, 'impressions', 500, {literal}, 1, 1, 1, 1, {literal})"),
+            format!("insert into subject_usage (day, key_id, subject, questions, calls)
+                 select 20522, key_id, {literal}, {number}, 1 from key where rights like '%browser%' on conflict do nothing"),
         ];
         database.run(&rows.join(";")).await;
     }

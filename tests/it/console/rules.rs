@@ -50,7 +50,7 @@ impl Furnished<'_> {
             ("account", gateway.id("alice").to_string()),
             ("webhook", webhook),
             ("delivery", "1".to_owned()),
-            ("key", gateway.key[4..16].to_owned()),
+            ("key", gateway.mighty_key().await[4..16].to_owned()),
             ("link", links[0].id.to_string()),
         ];
         Furnished { gateway, names, _receiver: receiver }

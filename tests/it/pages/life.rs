@@ -244,10 +244,16 @@ async fn a_known_keys_tokens_are_checked_without_the_database(database: Database
     let token = pages.plain_token().await;
     let page = json!({});
     assert_eq!(pages.ask(&token, &page).send().await.status, 200);
+    let cold =
+        TestGateway::build(pages.gateway.sandbox.again(), &database.settings(), |_| ()).await;
     for (table, gone) in [("key", "gone"), ("token_withdrawal", "gone_too")] {
         database.run(&format!("alter table {table} rename to {gone}")).await;
     }
     assert_eq!(pages.ask(&token, &page).send().await.status, 200);
+    // Who has to look it up says so, and the page can read it.
+    let away = ask_at(&cold, &token, &page).send().await;
+    assert!(away.status.is_server_error(), "{}", away.text());
+    assert_eq!(away.header("access-control-allow-origin"), ORIGIN);
 }
 
 on_both!(

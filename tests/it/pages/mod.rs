@@ -13,6 +13,7 @@ mod limits;
 mod minting;
 mod quota;
 mod subjects;
+mod told;
 
 use countersign::model::Origin;
 use countersign::model::key::Right;
