@@ -10,14 +10,16 @@ use std::time::{Duration, Instant};
 use crate::model::Clock;
 
 /// The most of each kind that are counted, at some 150 bytes each.
-const MOST: usize = 10_000;
-/// Look-ups of a minute for all pages of an app: X may bill them by post, and services need them too.
-const MOST_LOOK_UPS: u32 = 10;
+const MOST: usize = 50_000;
+/// Look-ups of a minute for all pages of an app, and for those of a key: X may bill them by post, and services need them
+/// too.
+const LOOK_UPS_OF_APP: u32 = 10;
+const LOOK_UPS_OF_KEY: u32 = 5;
 /// How many seconds a slot of a counter covers, and how many slots are more than a minute.
 const SLOT: u64 = 10;
 const SLOTS: usize = 7;
-/// How long whoever does not fit has to wait: a minute later, others have left.
-const UNTIL_OTHERS_LEAVE: Duration = Duration::from_mins(1);
+/// How long whoever does not fit has to wait until others have left.
+const UNTIL_OTHERS_LEAVE: Duration = Duration::from_secs(SLOT * SLOTS as u64);
 
 /// Questions of pages, by token, by the token's holder and by address.
 pub struct PageLimiter {
@@ -32,8 +34,9 @@ struct Counters {
     /// By the key that made the token, and the holder's name.
     holders: Table<(Box<str>, Box<str>)>,
     addresses: Table<IpAddr>,
-    /// Look-ups, by app.
-    look_ups: Table<Box<str>>,
+    /// Look-ups.
+    of_apps: Table<Box<str>>,
+    of_keys: Table<Box<str>>,
 }
 
 struct Table<K> {
@@ -70,16 +73,19 @@ impl PageLimiter {
 
     /// Counts a question everywhere, or nowhere and says how long to wait.
     pub fn begin(&self, asked: &PageQuestion<'_>) -> Result<(), Duration> {
-        let seconds = self.clock.instant().saturating_duration_since(self.begun).as_secs();
         let holder = || (asked.key_id.into(), asked.subject.into());
         let is_named = !asked.subject.is_empty();
         let mut counters = self.lock();
+        let seconds = self.seconds();
         let Counters { tokens, holders, addresses, .. } = &mut *counters;
-        tokens.check(&asked.token.into(), asked.most_of_token, seconds)?;
-        if is_named {
-            holders.check(&holder(), asked.most_of_token, seconds)?;
-        }
-        addresses.check(&asked.address, asked.most_of_address, seconds)?;
+        let of_token = tokens.check(&asked.token.into(), asked.most_of_token, seconds);
+        let of_holder = if is_named {
+            holders.check(&holder(), asked.most_of_token, seconds)
+        } else {
+            Ok(())
+        };
+        let of_address = addresses.check(&asked.address, asked.most_of_address, seconds);
+        all_of([of_token, of_holder, of_address])?;
         tokens.count(asked.token.into(), seconds);
         if is_named {
             holders.count(holder(), seconds);
@@ -88,18 +94,32 @@ impl PageLimiter {
         Ok(())
     }
 
-    /// Counts a look-up of posts for pages of an app, or says how long to wait.
-    pub fn begin_look_up(&self, app: &str) -> Result<(), Duration> {
-        let seconds = self.clock.instant().saturating_duration_since(self.begun).as_secs();
-        let look_ups = &mut self.lock().look_ups;
-        look_ups.check(&app.into(), MOST_LOOK_UPS, seconds)?;
-        look_ups.count(app.into(), seconds);
+    /// Counts a look-up of posts for pages of a key, or says how long to wait.
+    pub fn begin_look_up(&self, app: &str, key_id: &str) -> Result<(), Duration> {
+        let mut counters = self.lock();
+        let seconds = self.seconds();
+        let Counters { of_apps, of_keys, .. } = &mut *counters;
+        let of_app = of_apps.check(&app.into(), LOOK_UPS_OF_APP, seconds);
+        let of_key = of_keys.check(&key_id.into(), LOOK_UPS_OF_KEY, seconds);
+        all_of([of_app, of_key])?;
+        of_apps.count(app.into(), seconds);
+        of_keys.count(key_id.into(), seconds);
         Ok(())
+    }
+
+    /// Since it began. Read while the counters are locked, so that it never goes back.
+    fn seconds(&self) -> u64 {
+        self.clock.instant().saturating_duration_since(self.begun).as_secs()
     }
 
     fn lock(&self) -> MutexGuard<'_, Counters> {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether all agree; otherwise, the longest time to wait.
+fn all_of<const N: usize>(checked: [Result<(), Duration>; N]) -> Result<(), Duration> {
+    checked.into_iter().filter_map(Result::err).max().map_or(Ok(()), Err)
 }
 
 impl<K> Default for Table<K> {

@@ -116,6 +116,7 @@ pub(super) fn background_work(
     tokio::spawn(gateway.follow());
     tokio::spawn(gateway.check_accounts());
     tokio::spawn(gateway.write_usage());
+    tokio::spawn(gateway.write_pages());
     tokio::spawn(gateway.send_heartbeats());
     tokio::spawn(gateway.share_quotas());
     let (life, stop) = (life.clone(), life.clone());

@@ -137,6 +137,8 @@ struct Inner {
     key_limiter: Arc<KeyLimiter>,
     page_limiter: PageLimiter,
     page_calls: Arc<PageCalls>,
+    /// Held by whoever writes what pages asked and took.
+    writing_pages: tokio::sync::Mutex<()>,
     store: Store,
     vault: Vault,
     surveyed: Surveyed,
@@ -195,6 +197,7 @@ impl Gateway {
             key_limiter: KeyLimiter::new(Arc::clone(&clock)),
             page_limiter: PageLimiter::new(Arc::clone(&clock)),
             page_calls: Arc::default(),
+            writing_pages: tokio::sync::Mutex::default(),
             store,
             vault,
             surveyed: Surveyed::default(),

@@ -51,7 +51,7 @@ pub use crate::store::reseal::Seals;
 pub use crate::store::session::StoredSession;
 pub use crate::store::subject::SubjectUsage;
 pub use crate::store::time::whole_seconds;
-pub use crate::store::token::Withdrawal;
+pub use crate::store::token::{TokenCalls, Withdrawal};
 pub use crate::store::usage::read::{Grain, UsageFilter, UsageRow};
 pub use crate::store::usage::series::{MOST_SEPARATE, UsageOfTime};
 pub use crate::store::usage::write::UsedAccount;

@@ -2,12 +2,11 @@
 
 use sqlx_macros::FromRow;
 
+use crate::model::browser::OTHERS;
 use crate::store::{Error, Store};
 
 /// The most subjects of a key that are kept apart on a day.
 pub const MOST_SUBJECTS: i64 = 1000;
-/// The name of all others.
-pub const OTHERS: &str = "other";
 
 /// What pages have asked on a day with the tokens of one subject.
 #[derive(Clone, Debug, Eq, FromRow, PartialEq)]
@@ -20,13 +19,13 @@ pub struct SubjectUsage {
 }
 
 impl Store {
-    /// Adds to what a subject has asked on a day, in days since 1970; once a key has too many subjects, to that of the
-    /// others.
+    /// Adds to what subjects have asked on a day, in days since 1970, with tokens of a key; once it has too many, to that
+    /// of the others. All or nothing is added.
     pub async fn add_subject_usage(
         &self,
         key_id: &str,
         day: i64,
-        usage: &SubjectUsage,
+        usage: &[SubjectUsage],
     ) -> Result<(), Error> {
         let sql = "insert into subject_usage (day, key_id, subject, questions, calls)
              select $1, $2, $3, $4, $5
@@ -37,15 +36,21 @@ impl Store {
              on conflict (day, key_id, subject) do update set
                  questions = subject_usage.questions + excluded.questions,
                  calls = subject_usage.calls + excluded.calls";
-        let SubjectUsage { subject, questions, calls } = usage;
-        for subject in [subject, OTHERS] {
-            let query = self.query(sql).bind(day).bind(key_id).bind(subject);
-            let query = query.bind(*questions).bind(*calls).bind(OTHERS).bind(MOST_SUBJECTS);
-            if self.execute(query).await? > 0 {
-                break;
+        self.write(|| async {
+            let mut work = self.begin().await?;
+            for SubjectUsage { subject, questions, calls } in usage {
+                for subject in [subject, OTHERS] {
+                    let query = work.query(sql).bind(day).bind(key_id).bind(subject);
+                    let query = query.bind(*questions).bind(*calls);
+                    let query = query.bind(OTHERS).bind(MOST_SUBJECTS);
+                    if work.execute(query).await? > 0 {
+                        break;
+                    }
+                }
             }
-        }
-        Ok(())
+            Ok((work, ()))
+        })
+        .await
     }
 
     /// Who has asked the most on a day, in days since 1970, with tokens of a key.

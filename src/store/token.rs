@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use crate::store::audit::{self, Line};
 use crate::store::database::changes::{self, Change};
+use crate::store::database::query::{MOST_ITEMS, tuples};
 use crate::store::{Error, Store};
 
 /// Tokens that were withdrawn.
@@ -15,6 +16,15 @@ pub struct Withdrawal {
     pub subject: String,
     /// Tokens made later are good; in seconds since 1970.
     pub tokens_after: i64,
+}
+
+/// Calls that a token has taken.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct TokenCalls {
+    pub token: String,
+    /// From when it is refused, in seconds since 1970.
+    pub ends_at: i64,
+    pub calls: i64,
 }
 
 impl Store {
@@ -81,28 +91,46 @@ impl Store {
         self.execute(self.query(sql).bind(needed_until)).await.map(drop)
     }
 
-    /// Adds to the calls that a token has taken.
-    pub async fn add_token_calls(
-        &self,
-        token: &str,
-        ends_at: i64,
-        calls: u32,
-    ) -> Result<(), Error> {
-        let sql = "insert into token_calls (token_id, ends_at, calls) values ($1, $2, $3)
-             on conflict (token_id) do update set calls = token_calls.calls + excluded.calls";
-        let query = self.query(sql).bind(token).bind(ends_at).bind(i64::from(calls));
-        self.execute(query).await.map(drop)
+    /// Adds to the calls that tokens have taken, at one stroke.
+    pub async fn add_token_calls(&self, added: &[TokenCalls]) -> Result<(), Error> {
+        self.write(|| async {
+            let mut work = self.begin().await?;
+            for added in added.chunks(MOST_ITEMS) {
+                let rows = tuples(1, 3, added.len());
+                let sql = format!(
+                    "insert into token_calls (token_id, ends_at, calls) values {rows}
+                     on conflict (token_id)
+                     do update set calls = token_calls.calls + excluded.calls"
+                );
+                let mut query = work.query_of_many(sql);
+                for TokenCalls { token, ends_at, calls } in added {
+                    query = query.bind(token).bind(*ends_at).bind(*calls);
+                }
+                work.execute(query).await?;
+            }
+            Ok((work, ()))
+        })
+        .await
     }
 
-    /// At most `limit` of the tokens that end after `ended_at`, each with the calls that it has taken.
+    /// The calls that these tokens have taken, of those that have taken any.
     pub async fn list_token_calls(
         &self,
-        ended_at: i64,
-        limit: u32,
+        tokens: &[Box<str>],
     ) -> Result<Vec<(String, i64)>, Error> {
-        let sql = "select token_id, calls from token_calls where ends_at > $1
-             order by token_id limit $2";
-        self.fetch_all(self.query(sql).bind(ended_at).bind(i64::from(limit))).await
+        let mut listed = Vec::new();
+        for tokens in tokens.chunks(MOST_ITEMS) {
+            let wanted = tuples(1, 1, tokens.len());
+            let sql =
+                format!("select token_id, calls from token_calls where (token_id) in ({wanted})");
+            let mut query = self.query_of_many(sql);
+            for token in tokens {
+                query = query.bind(&**token);
+            }
+            let rows: Vec<(String, i64)> = self.fetch_all(query).await?;
+            listed.extend(rows);
+        }
+        Ok(listed)
     }
 
     /// Notes that tokens sealed with a vault key live until `needed_until`, in seconds since 1970.

@@ -5,12 +5,10 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::admission::quota::lane::Lane;
 use crate::admission::quota::pages::Pages;
 use crate::model::quota::{Demand, KeyUse};
 
-/// What a call of weight 1 costs; more weight makes it cheaper.
-const COST: f64 = 1_048_576.0;
-const LEAST_WEIGHT: f64 = 0.001;
 /// The most refused calls of a key whose turns are kept for them, and how many seconds each is kept.
 const MOST_PROMISED: usize = 64;
 const LATE: f64 = 5.0;
@@ -49,32 +47,6 @@ pub(super) struct Lanes<W> {
     pages: Pages,
 }
 
-#[derive(Debug)]
-struct Lane<W> {
-    /// The key's weight.
-    own_weight: f64,
-    /// The part of that weight which counts in this process.
-    fraction: f64,
-    /// The virtual time at which its calls so far, or the first that waits, have been paid for.
-    paid: u64,
-    relayed: VecDeque<W>,
-    parts: VecDeque<W>,
-    pages: VecDeque<W>,
-    used_at: f64,
-    /// For calls that were refused: the virtual time at which each will have been paid for when it comes back, and the
-    /// time that it was promised.
-    promised: VecDeque<(u64, f64)>,
-    /// Calls that were made, and that were refused, since demand was last read.
-    made: u32,
-    refused: u32,
-    /// Calls that were made in a window, and in which.
-    used: u32,
-    used_of: u64,
-    /// See [`Demand`].
-    pace: f64,
-    evidence: f64,
-}
-
 impl<W> Lanes<W> {
     /// Without calls; pages take at most that share while anybody else waits.
     pub(super) fn new(share_of_pages: f64) -> Lanes<W> {
@@ -92,72 +64,6 @@ impl<W> Lanes<W> {
     }
 }
 
-impl<W> Lane<W> {
-    fn new(own_weight: f64, fraction: f64) -> Lane<W> {
-        Lane {
-            own_weight,
-            fraction,
-            paid: 0,
-            relayed: VecDeque::new(),
-            parts: VecDeque::new(),
-            pages: VecDeque::new(),
-            used_at: 0.0,
-            promised: VecDeque::new(),
-            made: 0,
-            refused: 0,
-            used: 0,
-            used_of: 0,
-            pace: 0.0,
-            evidence: 0.0,
-        }
-    }
-
-    fn waiting(&self) -> usize {
-        self.services() + self.pages.len()
-    }
-
-    /// How many calls wait that are not for pages.
-    fn services(&self) -> usize {
-        self.relayed.len() + self.parts.len()
-    }
-
-    /// Counts a call that is made in that window.
-    fn count(&mut self, window: u64) {
-        self.made = self.made.saturating_add(1);
-        self.used = self.used(window).saturating_add(1);
-        self.used_of = window;
-    }
-
-    /// Calls that were made in that window, if it is the present one.
-    fn used(&self, window: u64) -> u32 {
-        if self.used_of == window { self.used } else { 0 }
-    }
-
-    fn weight(&self) -> f64 {
-        (self.own_weight * self.fraction).max(LEAST_WEIGHT)
-    }
-
-    fn cost_of_call(&self) -> f64 {
-        COST / self.weight()
-    }
-
-    fn cost(&self) -> u64 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it is positive"
-        )]
-        let cost = self.cost_of_call() as u64;
-        cost
-    }
-
-    /// The virtual time at which the next call of an empty lane will have been paid for.
-    fn next(&self, now: u64) -> u64 {
-        let next = self.paid.max(now) + self.cost();
-        self.promised.front().map_or(next, |(paid, _)| next.min(*paid))
-    }
-}
-
 impl<W> Lanes<W> {
     /// How many calls wait.
     pub(super) fn waiting(&self) -> usize {
@@ -169,21 +75,43 @@ impl<W> Lanes<W> {
         self.by_key.len() < 2
     }
 
+    /// Whether nobody waits before a new call; services do not wait for pages that have had their share.
+    pub(super) fn is_free(&self, class: Class) -> bool {
+        if class == Class::Page {
+            self.waiting == 0 && self.pages.may_go(0)
+        } else {
+            self.waiting == 0 || (self.waiting == self.pages.waiting && !self.pages.may_go(0))
+        }
+    }
+
     /// Counts a call that need not wait.
     pub(super) fn pass(&mut self, key: &Arc<str>, weight: f64, class: Class, now: f64) {
         let (virtual_now, window) = (self.now, self.window);
         let lane = self.lane(key, weight, now);
-        lane.promised.pop_front();
+        if class != Class::Page {
+            lane.promised.pop_front();
+        }
+        let (before, has_pages) = (lane.paid, lane.waiting() > 0);
         lane.paid = lane.paid.max(virtual_now) + lane.cost();
         lane.count(window);
-        self.now = lane.paid - lane.cost();
-        self.pages.count(class == Class::Page);
+        let paid = lane.paid;
+        self.now = paid - lane.cost();
+        if has_pages {
+            self.reorder(key, before, paid);
+        }
+        self.pages.count(class == Class::Page, 0);
+    }
+
+    fn reorder(&mut self, key: &Arc<str>, before: u64, paid: u64) {
+        self.order.remove(&(before, Arc::clone(key)));
+        self.order.insert((paid, Arc::clone(key)));
     }
 
     pub(super) fn push(&mut self, key: &Arc<str>, weight: f64, class: Class, waiter: W, now: f64) {
         let virtual_now = self.now;
         let lane = self.lane(key, weight, now);
         let was_empty = lane.waiting() == 0;
+        let had_pages_alone = !was_empty && lane.services() == 0;
         match class {
             Class::Relayed => lane.relayed.push_back(waiter),
             Class::Part => lane.parts.push_back(waiter),
@@ -193,15 +121,22 @@ impl<W> Lanes<W> {
             lane.paid = lane.next(virtual_now);
             let paid = lane.paid;
             self.order.insert((paid, Arc::clone(key)));
+        } else if had_pages_alone && class != Class::Page {
+            // Pages may have been passed over for long, by which services gain nothing.
+            let before = std::mem::replace(&mut lane.paid, lane.next(virtual_now));
+            let paid = lane.paid;
+            self.reorder(key, before, paid);
         }
-        self.lane(key, weight, now).promised.pop_front();
+        if class != Class::Page {
+            self.lane(key, weight, now).promised.pop_front();
+        }
         self.waiting += 1;
         self.pages.waiting += usize::from(class == Class::Page);
     }
 
     /// Takes the call whose turn it is.
     pub(super) fn pop(&mut self) -> Option<W> {
-        let is_for_pages = self.pages.waiting == self.waiting || self.pages.may_go();
+        let is_for_pages = self.pages.may_go(self.waiting);
         let has_turn = |key: &str| {
             is_for_pages || self.by_key.get(key).is_some_and(|lane| lane.services() > 0)
         };
@@ -212,7 +147,7 @@ impl<W> Lanes<W> {
         let waiter = lane.relayed.pop_front().or_else(|| lane.parts.pop_front());
         let waiter = waiter.or_else(|| lane.pages.pop_front());
         lane.count(self.window);
-        self.pages.count(is_page);
+        self.pages.count(is_page, self.waiting);
         self.pages.waiting -= usize::from(is_page && waiter.is_some());
         self.now = self.now.max(paid);
         if lane.waiting() > 0 {
@@ -250,33 +185,48 @@ impl<W> Lanes<W> {
             Class::Part => lane.services(),
             Class::Page => lane.waiting(),
         };
-        self.calls_until(key, lane, ahead)
+        let calls = self.calls_until(key, lane, ahead, class);
+        if class == Class::Page { self.pages.slowed(calls, self.waiting) } else { calls }
     }
 
     /// The calls up to the one of this lane that comes after `ahead` others.
-    fn calls_until(&self, key: &Arc<str>, lane: &Lane<W>, ahead: usize) -> f64 {
-        let first = if lane.waiting() > 0 { lane.paid } else { lane.next(self.now) };
+    fn calls_until(&self, key: &Arc<str>, lane: &Lane<W>, ahead: usize, class: Class) -> f64 {
+        let waiting = if class == Class::Page { lane.waiting() } else { lane.services() };
+        let first = if waiting > 0 { lane.paid } else { lane.next(self.now) };
         #[expect(clippy::cast_precision_loss, reason = "virtual times differ by less than 2^52")]
         let distance = first.saturating_sub(self.now) as f64 + calls(ahead) * lane.cost_of_call();
         let others = self.by_key.iter().filter(|(other, _)| *other != key);
-        let before = others.map(|(_, other)| {
-            calls(other.waiting() + other.promised.len()).min(distance / other.cost_of_call())
-        });
-        before.sum::<f64>() + calls(ahead + 1)
+        let (mut services, mut pages) = (calls(ahead + 1), 0.0);
+        for (_, other) in others {
+            let most = distance / other.cost_of_call();
+            let before = calls(other.services() + other.promised.len()).min(most);
+            services += before;
+            pages += calls(other.pages.len()).min(most - before);
+        }
+        // Whoever waits that is no page has at most so many pages before it.
+        let most = if class == Class::Page { pages } else { self.pages.most_beside(services) };
+        services + pages.min(most)
     }
 
     /// This key's part of the quota, among those that wait now.
     pub(super) fn portion(&self, key: &Arc<str>, weight: f64) -> f64 {
         let others = self.order.iter().filter(|(_, other)| other != key);
-        let others: f64 =
-            others.filter_map(|(_, other)| Some(self.by_key.get(other)?.weight())).sum();
+        let others = others.filter_map(|(_, other)| self.by_key.get(other));
+        let others: f64 = others.filter(|other| other.services() > 0).map(Lane::weight).sum();
         let mine = self.by_key.get(key).map_or(weight, Lane::weight);
         mine / (mine + others)
     }
 
     /// Notes that a call of this key was refused, and returns its place: behind those that wait and those that were
     /// refused before.
-    pub(super) fn promise(&mut self, key: &Arc<str>, weight: f64, now: f64) -> f64 {
+    ///
+    /// A page's call has no place: there is no end to pages, and services would have to wait for them.
+    pub(super) fn promise(&mut self, key: &Arc<str>, weight: f64, class: Class, now: f64) -> f64 {
+        if class == Class::Page {
+            let lane = self.lane(key, weight, now);
+            lane.refused = lane.refused.saturating_add(1);
+            return self.position(key, weight, class);
+        }
         let virtual_now = self.now;
         let lane = self.lane(key, weight, now);
         lane.refused = lane.refused.saturating_add(1);
@@ -297,7 +247,7 @@ impl<W> Lanes<W> {
         }
         let lane = self.by_key.get(key).expect("it was just found");
         let ahead = waiting + promised.min(MOST_PROMISED - 1);
-        self.calls_until(key, lane, ahead)
+        self.calls_until(key, lane, ahead, class)
     }
 
     /// Sets the time that was promised to the call that was refused last.
@@ -336,8 +286,14 @@ impl<W> Lanes<W> {
         }
     }
 
-    /// Counts the calls of another window from now on, if it has begun.
-    pub(super) fn begin_window(&mut self, window: u64) {
+    /// How many windows end before a new call of a page is made.
+    pub(super) fn windows_to_wait(&self, class: Class) -> f64 {
+        if class == Class::Page { self.pages.windows_to_wait() } else { 0.0 }
+    }
+
+    /// Counts the calls of another window from now on, if it has begun; it has so many, if that is known.
+    pub(super) fn begin_window(&mut self, window: u64, calls: Option<f64>) {
+        self.pages.set_window(calls);
         if self.window != window {
             self.window = window;
             self.past.clear();

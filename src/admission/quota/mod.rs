@@ -1,6 +1,7 @@
 //! X's quotas, shared out among keys. A call takes a permit from its pool before it is made, and its answer says how much
 //! X has left. Whoever cannot be served in time is refused at once.
 
+mod lane;
 mod lanes;
 mod pages;
 mod pool;

@@ -55,7 +55,7 @@ impl Pool {
         let (weight, now) = (f64::from(wanted.weight), self.now());
         let mut state = self.lock();
         state.refresh(now);
-        let is_free = state.is_free(now);
+        let is_free = state.is_free(wanted.class, now);
         if !is_free && self.mode == Mode::Enforce {
             return None;
         }
@@ -92,7 +92,7 @@ impl Pool {
         let (weight, now) = (f64::from(wanted.weight), self.now());
         let mut state = self.lock();
         let (position, until) = (state.lanes.position(key, weight, class), wanted.patience.until());
-        if state.expect(position, now) > seconds_until(until) {
+        if state.expect_new(class, position, now) > seconds_until(until) {
             return Queued::Exhausted(state.refuse(wanted, now));
         }
         let (granted, waiting) = oneshot::channel();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant as TokioInstant;
 
-use crate::admission::quota::lanes::Lanes;
+use crate::admission::quota::lanes::{Class, Lanes};
 use crate::admission::quota::seconds::Seconds;
 use crate::admission::quota::uses::add_up;
 use crate::admission::quota::wanted::{Exhausted, Wanted, seconds_until};
@@ -115,7 +115,7 @@ impl<G> State<G> {
         if passed > 0.0 {
             self.refreshed = now;
             self.windows.iter_mut().for_each(|window| window.refresh(at, passed, terms));
-            self.lanes.begin_window(self.window().number());
+            self.begin_window();
             self.lanes.prune(now);
         }
     }
@@ -129,8 +129,19 @@ impl<G> State<G> {
         rates.chain(self.seconds.rate(1.0)).reduce(f64::min)
     }
 
-    pub(super) fn is_free(&self, now: f64) -> bool {
-        self.lanes.waiting() == 0 && self.wait_for(1.0, now) <= 0.0
+    fn begin_window(&mut self) {
+        let (number, limit) = (self.window().number(), self.window().limit());
+        self.lanes.begin_window(number, limit.map(|limit| limit * self.share));
+    }
+
+    pub(super) fn is_free(&self, class: Class, now: f64) -> bool {
+        self.lanes.is_free(class) && self.wait_for(1.0, now) <= 0.0
+    }
+
+    /// The seconds until a new call at that position will be made.
+    pub(super) fn expect_new(&self, class: Class, position: f64, now: f64) -> f64 {
+        let windows = self.window().until(self.lanes.windows_to_wait(class), self.x_clock.at(now));
+        self.expect(position, now).max(windows)
     }
 
     /// The seconds until the `n`-th call from now can be made, with the present share.
@@ -168,9 +179,11 @@ impl<G> State<G> {
 
     /// Refuses a call, and keeps its turn for it.
     pub(super) fn refuse(&mut self, wanted: Wanted<'_>, now: f64) -> Exhausted {
-        let position = self.lanes.promise(wanted.key, f64::from(wanted.weight), now);
-        let wait = self.expect(position, now).min(LONGEST_WAIT);
-        self.lanes.set_promised_time(wanted.key, now + wait);
+        let position = self.lanes.promise(wanted.key, f64::from(wanted.weight), wanted.class, now);
+        let wait = self.expect_new(wanted.class, position, now).min(LONGEST_WAIT);
+        if wanted.class != Class::Page {
+            self.lanes.set_promised_time(wanted.key, now + wait);
+        }
         // Whoever comes back then waits for about half as long as it may.
         let patience = seconds_until(wanted.patience.until()) / 2.0;
         let wait = (wait - patience).ceil().clamp(1.0, LONGEST_WAIT);
@@ -198,7 +211,7 @@ impl<G> State<G> {
                 window.count(all);
             }
         }
-        self.lanes.begin_window(self.window().number());
+        self.begin_window();
         if report.is_refusal {
             self.close(report, now);
         } else {

@@ -282,6 +282,14 @@ impl Window {
         self.reset.map_or(self.length(), |reset| (seconds(reset) - at).max(0.0))
     }
 
+    /// The seconds until so many windows have ended, the present one included.
+    pub(super) fn until(&self, windows: f64, at: f64) -> f64 {
+        if windows < 1.0 {
+            return 0.0;
+        }
+        self.time_left(at) + GUARD + (windows - 1.0) * self.length()
+    }
+
     fn length(&self) -> f64 {
         seconds(self.length.unwrap_or(ASSUMED_LENGTH))
     }

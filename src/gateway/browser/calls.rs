@@ -1,56 +1,138 @@
-//! The calls that tokens may take in all: reserved by questions, and written down for other replicas every few seconds.
+//! The calls that pages' questions take: limited by their tokens, counted by whose these are, and written down for other
+//! replicas every few seconds.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::admission::ReservedCalls;
+use crate::admission::{LimitedToken, NoCalls, ReservedCalls, WrittenCalls};
 use crate::gateway::browser::claims::Token;
-use crate::gateway::{Error, Gateway};
-use crate::store;
+use crate::gateway::{Detail, Error, Gateway};
+use crate::store::{self, TokenCalls};
 
-/// The most tokens of all replicas whose calls are read at a time.
-const MOST_READ: u32 = 50_000;
+/// How long whoever finds no room has to wait.
+const UNTIL_OTHERS_END: Duration = Duration::from_mins(1);
+
+/// Calls to X that were made for a question so far.
+#[derive(Clone, Default)]
+pub struct MadeCalls(Arc<AtomicU32>);
+
+/// What a page's question takes. It counts when this is dropped, however the question ends; of one that is given up
+/// half-way, all that it had reserved.
+pub(in crate::gateway) struct Spending {
+    gateway: Gateway,
+    token: Arc<Token>,
+    made: MadeCalls,
+    /// Of a token whose maker has limited its calls.
+    reserved: Option<ReservedCalls>,
+    /// Whether it came so far as to need calls, or an answer that was kept.
+    has_begun: bool,
+    has_ended: bool,
+}
+
+impl MadeCalls {
+    pub(in crate::gateway) fn add(&self, calls: u32) {
+        self.0.fetch_add(calls, Ordering::Relaxed);
+    }
+
+    fn sum(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Spending {
+    /// Reserves the calls that are to be made beside those that were made. A question that has to repeat some may make
+    /// more; they count, too.
+    pub(in crate::gateway) fn need(&mut self, calls: usize) -> Result<(), Error> {
+        let now = self.gateway.now().unix_timestamp();
+        let needed = u32::try_from(calls).unwrap_or(u32::MAX).saturating_add(self.made.sum());
+        if let Some(reserved) = &mut self.reserved {
+            reserved.grow_to(needed, now).map_err(|why| match why {
+                NoCalls::TooMany => Error::Beyond(vec![Detail::at("", format!(
+                    "takes {needed} calls to X, more than this token may take in all; ask for fewer posts or less time"
+                ))]),
+                // A later token has calls of its own.
+                NoCalls::UsedUp => Error::BrowserLimited {
+                    retry_after: Duration::from_secs(
+                        u64::try_from(self.token.ends_at - now).unwrap_or_default().max(1),
+                    ),
+                },
+                NoCalls::Full => Error::BrowserLimited { retry_after: UNTIL_OTHERS_END },
+            })?;
+        }
+        self.has_begun = true;
+        Ok(())
+    }
+
+    /// The question has ended, and makes no further calls.
+    pub(in crate::gateway) fn end(mut self) {
+        self.has_ended = true;
+    }
+}
+
+impl Drop for Spending {
+    fn drop(&mut self) {
+        let mut made = self.made.sum();
+        if let Some(reserved) = self.reserved.take() {
+            if !self.has_ended {
+                made = made.max(reserved.reserved());
+            }
+            reserved.settle(made);
+        }
+        if self.has_begun {
+            self.gateway.count_page_question(&self.token, made);
+        }
+    }
+}
 
 impl Gateway {
-    /// Reserves the calls of a question, if the token's maker has limited them.
-    pub(in crate::gateway) fn reserve_calls(
+    /// Begins to count the calls of a page's question, which are added to `made`.
+    pub(in crate::gateway) fn begin_spending(
         &self,
-        token: Option<&Token>,
-        calls: usize,
-    ) -> Result<Option<ReservedCalls>, Error> {
-        let Some((token, most)) = token.and_then(|token| Some((token, token.calls?))) else {
-            return Ok(None);
+        token: &Arc<Token>,
+        made: &MadeCalls,
+    ) -> Spending {
+        let limited = |most| LimitedToken {
+            id: token.id.as_str().into(),
+            key_id: token.key_id.as_str().into(),
+            ends_at: self.refused_from(token),
+            most,
         };
-        let now = self.now().unix_timestamp();
-        let calls = u32::try_from(calls).unwrap_or(u32::MAX);
-        let of_token = (&*token.id, token.ends_at, most);
-        match self.0.page_calls.reserve(of_token, calls, now) {
-            Some(reserved) => Ok(Some(reserved)),
-            // A later token has calls of its own.
-            None => Err(Error::BrowserLimited {
-                retry_after: Duration::from_secs(
-                    u64::try_from(token.ends_at - now).unwrap_or_default().max(1),
-                ),
-            }),
+        Spending {
+            gateway: self.clone(),
+            token: Arc::clone(token),
+            made: made.clone(),
+            reserved: token.calls.map(|most| self.0.page_calls.begin(limited(most))),
+            has_begun: false,
+            has_ended: false,
         }
     }
 
     /// Writes down the calls since the last time, and learns those of other replicas.
     pub async fn reconcile_page_calls(&self) -> Result<(), store::Error> {
         let (calls, store) = (&self.0.page_calls, &self.0.store);
-        let mut unwritten = calls.take_unwritten();
-        while let Some(written) = unwritten.last() {
-            let added = store.add_token_calls(&written.token, written.ends_at, written.calls);
-            if let Err(error) = added.await {
+        let _writing = self.0.writing_pages.lock().await;
+        loop {
+            let unwritten = calls.take_unwritten();
+            if unwritten.is_empty() {
+                break;
+            }
+            let rows = unwritten.iter().map(|WrittenCalls { token, ends_at, calls }| TokenCalls {
+                token: token.to_string(),
+                ends_at: *ends_at,
+                calls: i64::from(*calls),
+            });
+            let mut rows: Vec<TokenCalls> = rows.collect();
+            // In one order, so that replicas do not wait for each other in circles.
+            rows.sort();
+            if let Err(error) = store.add_token_calls(&rows).await {
                 calls.give_back(&unwritten);
                 return Err(error);
             }
-            unwritten.pop();
         }
-        let now = self.now().unix_timestamp();
-        if calls.are_counted(now) {
-            for (token, all) in store.list_token_calls(now, MOST_READ).await? {
-                calls.learn(&token, u32::try_from(all).unwrap_or(u32::MAX));
-            }
+        let counted = calls.counted(self.now().unix_timestamp());
+        for (token, all) in store.list_token_calls(&counted).await? {
+            calls.learn(&token, u32::try_from(all).unwrap_or(u32::MAX));
         }
         Ok(())
     }

@@ -27,8 +27,8 @@ impl RefusedOrigins {
     /// Counts a refusal in the metrics.
     pub(in crate::gateway) fn count(&self, origin: &str) {
         let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_named = named.contains(origin)
-            || (named.len() < MOST_NAMED && named.insert(Box::from(origin)));
+        let is_named =
+            named.contains(origin) || (named.len() < MOST_NAMED && named.insert(Box::from(origin)));
         drop(named);
         let origin = if is_named { origin.to_owned() } else { "other".to_owned() };
         metrics::counter!("countersign_origins_refused_total", "origin" => origin).increment(1);

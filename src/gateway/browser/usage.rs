@@ -1,67 +1,103 @@
 //! What pages have asked, by whose tokens: added up in memory, and written every few seconds.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::{Date, Duration, OffsetDateTime};
 
 use crate::gateway::browser::claims::Token;
 use crate::gateway::{Error, Gateway};
+use crate::model::browser::OTHERS;
 use crate::model::key::{Key, Unreadable};
 use crate::store::{self, SubjectUsage};
 
 /// For how many days it is kept.
 const KEPT: i64 = 30;
-/// The most sums in memory; whatever is beyond counts for nobody in particular.
+/// How often it is written.
+const WRITTEN_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+/// The most sums in memory; whatever is beyond counts for the others.
 const MOST: usize = 10_000;
 /// The most subjects of a day: those that are kept apart, and the others.
 const MOST_LISTED: u32 = 1001;
 
-/// Day, key and subject.
-type Name = (i64, Box<str>, Box<str>);
+/// What subjects have asked, in questions and in the calls that these took.
+type Sums = BTreeMap<Box<str>, (i64, i64)>;
 
-/// What was not written yet: questions, and the calls that they took.
+/// What was not written yet, by day and key.
 #[derive(Default)]
-pub(in crate::gateway) struct Asking(Mutex<HashMap<Name, (i64, i64)>>);
+pub(in crate::gateway) struct Asking(Mutex<BTreeMap<(i64, Box<str>), Sums>>);
 
 impl Asking {
-    fn add(&self, name: Name, (questions, calls): (i64, i64)) {
-        let mut sums = self.lock();
-        let fits = sums.len() < MOST || sums.contains_key(&name);
-        let (day, key_id, subject) = name;
-        let name = (day, key_id, if fits { subject } else { Box::default() });
-        let sum = sums.entry(name).or_default();
+    fn add(&self, day: i64, key_id: &str, subject: &str, (questions, calls): (i64, i64)) {
+        let mut asking = self.lock();
+        let fits = asking.values().map(Sums::len).sum::<usize>() < MOST;
+        let sums = asking.entry((day, key_id.into())).or_default();
+        let subject = if fits || sums.contains_key(subject) { subject } else { OTHERS };
+        let sum = sums.entry(subject.into()).or_default();
         (sum.0, sum.1) = (sum.0 + questions, sum.1 + calls);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Name, (i64, i64)>> {
+    fn take(&self) -> Option<((i64, Box<str>), Sums)> {
+        self.lock().pop_first()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(i64, Box<str>), Sums>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Gateway {
     /// Counts a page's question, with the calls that it took.
-    pub(in crate::gateway) fn count_page_question(&self, token: &Token, calls: usize) {
-        let day = day_of(self.now());
-        let name = (day, token.key_id.as_str().into(), token.subject.as_str().into());
-        self.0.asking.add(name, (1, i64::try_from(calls).unwrap_or(i64::MAX)));
+    pub(in crate::gateway) fn count_page_question(&self, token: &Token, calls: u32) {
+        let counts = (1, i64::from(calls));
+        self.0.asking.add(day_of(self.now()), &token.key_id, &token.subject, counts);
     }
 
-    /// Writes what pages have asked since the last time; what cannot be written is kept for the next.
-    pub async fn write_page_usage(&self) -> Result<(), store::Error> {
-        let mut sums: Vec<_> = std::mem::take(&mut *self.0.asking.lock()).into_iter().collect();
-        while let Some(((day, key_id, subject), (questions, calls))) = sums.last() {
-            let usage =
-                SubjectUsage { subject: subject.to_string(), questions: *questions, calls: *calls };
-            if let Err(error) = self.0.store.add_subject_usage(key_id, *day, &usage).await {
-                for (name, counts) in sums {
-                    self.0.asking.add(name, counts);
+    /// Writes what pages ask and take, every few seconds until every other clone of this gateway is dropped. Call it once.
+    pub fn write_pages(&self) -> impl Future<Output = ()> + Send + use<> {
+        let inner = Arc::downgrade(&self.0);
+        async move {
+            let mut tick = tokio::time::interval(WRITTEN_EVERY);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tick.tick().await;
+                let Some(inner) = inner.upgrade() else { return };
+                // What cannot be written is kept for the next time.
+                let _ = Gateway(inner, None).settle_pages().await;
+            }
+        }
+    }
+
+    /// Writes what pages have asked and taken since the last time; what cannot be written is kept for the next.
+    pub async fn settle_pages(&self) -> Result<(), store::Error> {
+        self.reconcile_page_calls().await?;
+        self.write_page_usage().await
+    }
+
+    async fn write_page_usage(&self) -> Result<(), store::Error> {
+        let _writing = self.0.writing_pages.lock().await;
+        while let Some(((day, key_id), sums)) = self.0.asking.take() {
+            let row = |(subject, (questions, calls)): (&Box<str>, &(i64, i64))| SubjectUsage {
+                subject: subject.to_string(),
+                questions: *questions,
+                calls: *calls,
+            };
+            let rows: Vec<SubjectUsage> = sums.iter().map(row).collect();
+            if let Err(error) = self.0.store.add_subject_usage(&key_id, day, &rows).await {
+                for (subject, counts) in sums {
+                    self.0.asking.add(day, &key_id, &subject, counts);
                 }
                 return Err(error);
             }
-            sums.pop();
         }
         Ok(())
+    }
+
+    /// Writes what this process has counted, so that it can be seen, if the database takes writes. It goes on even if
+    /// nobody waits for it any more.
+    async fn show_page_usage(&self) {
+        let gateway = self.clone();
+        let _ = tokio::spawn(async move { gateway.write_page_usage().await }).await;
     }
 
     pub(in crate::gateway) async fn prune_page_usage(&self) -> Result<(), store::Error> {
@@ -74,7 +110,7 @@ impl Gateway {
         id: &str,
     ) -> Result<(Result<Key, Unreadable>, Vec<SubjectUsage>), Error> {
         let key = self.get_key(id).await?;
-        let _ = self.write_page_usage().await;
+        self.show_page_usage().await;
         let today = day_of(self.now());
         let asked = self.0.store.list_subject_usage(id, today, MOST_LISTED).await?;
         Ok((key, asked))
@@ -89,8 +125,7 @@ impl Gateway {
     ) -> Result<(Key, Date, Vec<SubjectUsage>), Error> {
         let key = self.trusted(self.find_named_key(named).await?);
         let key = key.map_err(|unreadable| Error::NotAllowed(unreadable.why))?;
-        // What this process has counted is there to be seen, if the database takes writes.
-        let _ = self.write_page_usage().await;
+        self.show_page_usage().await;
         let day = day.unwrap_or_else(|| self.now().date());
         let number = day_of(day.midnight().assume_utc());
         let listed = self.0.store.list_subject_usage(&key.id, number, MOST_LISTED).await?;

@@ -225,13 +225,13 @@ impl Gateway {
                 let held = match held.take() {
                     Some(held) => held,
                     // An earlier answer has it.
-                    None => self.0.memory.hold(&call.key.turn, call.body.len() + PREPAID).await,
+                    None => self.0.memory.hold(call.turn(), call.body.len() + PREPAID).await,
                 };
                 Prepared { space: Space::Held(held), slot: None, turn: None }
             }
             Means::Gate(gate) => {
                 let slot = Arc::clone(&gate.slots).acquire_owned().await.ok();
-                let turn = Some(app.question_turns.take(&call.key.turn, 1).await);
+                let turn = Some(app.question_turns.take(call.turn(), 1).await);
                 Prepared { space: Space::UpTo(gate.room), slot, turn }
             }
         }
@@ -321,6 +321,11 @@ impl Gateway {
 }
 
 impl Outgoing {
+    /// In whose turn it waits for the gateway.
+    fn turn(&self) -> &Arc<str> {
+        self.key.turn_of(self.class == Class::Page)
+    }
+
     fn wanted(&self) -> Wanted<'_> {
         let (key, weight) = (&self.key.turn, self.key.key.limits.weight);
         Wanted { key, weight, class: self.class, patience: self.patience }

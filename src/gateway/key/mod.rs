@@ -36,12 +36,17 @@ pub struct KnownKey {
     /// The name under which it takes turns and holds memory: its id.
     pub(super) turn: Arc<str>,
     /// The name under which its pages do so, so that they take no turns of its services.
-    pub(super) pages_turn: Arc<str>,
+    pages_turn: Arc<str>,
     pub(super) fingerprint: [u8; 32],
     touched_hour: AtomicI64,
 }
 
 impl KnownKey {
+    /// In whose turn its callers wait: services of the key, or its pages.
+    pub(super) fn turn_of(&self, is_page: bool) -> &Arc<str> {
+        if is_page { &self.pages_turn } else { &self.turn }
+    }
+
     /// `NotAllowed` unless the key has that right.
     pub(super) fn require(&self, right: Right) -> Result<(), Error> {
         if self.key.scopes.rights.contains(&right) {

@@ -1,5 +1,7 @@
 //! Admission of a question before it begins: its key's turn, and memory for all that it may need.
 
+use std::sync::Arc;
+
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
@@ -18,16 +20,16 @@ const LARGE: usize = 16 << 20;
 
 impl Gateway {
     /// Waits until fewer than `limits.key_questions` of the key's questions are being answered, and then for `bytes` of
-    /// memory, in which a question's body may be read. An error if the key may make no request now. Pages take turns of
-    /// their own.
+    /// memory, in which a question's body may be read. An error if the key may make no request now. A key's pages take turns
+    /// of their own, and have its limits once more.
     pub async fn begin_question(
         &self,
         (key, is_page): (&KnownKey, bool),
         bytes: usize,
         deadline: Deadline,
     ) -> Result<(QuestionTurn, Held), Error> {
-        let handled = self.begin_request(key)?;
-        let name = if is_page { &key.pages_turn } else { &key.turn };
+        let name = key.turn_of(is_page);
+        let handled = self.begin_request(key, name)?;
         let turn = self.0.questions.take(name, 1);
         let turn = timeout_at(deadline.end, turn).await.map_err(|_| {
             let limit = self.0.limits.key_questions;
@@ -48,15 +50,15 @@ impl Gateway {
         bytes: usize,
         deadline: Deadline,
     ) -> Result<(Option<Handled>, Held), Error> {
-        let handled = self.begin_request(key)?;
+        let handled = self.begin_request(key, &key.turn)?;
         let held = self.0.memory.hold(&key.turn, bytes.min(self.0.memory.most()));
         let held = timeout_at(deadline.end, held).await.map_err(|_| self.no_memory())?;
         Ok((handled, held))
     }
 
-    fn begin_request(&self, key: &KnownKey) -> Result<Option<Handled>, Error> {
+    fn begin_request(&self, key: &KnownKey, turn: &Arc<str>) -> Result<Option<Handled>, Error> {
         let (limits, processes) = (&key.key.limits, self.0.presence.alive());
-        self.0.key_limiter.begin(&key.turn, limits, processes).map_err(|limit| {
+        self.0.key_limiter.begin(turn, limits, processes).map_err(|limit| {
             let app = key.key.scopes.app.as_deref().and_then(|app| self.0.apps.get(app));
             app.inspect(|app| app.pools.count_limited());
             Error::KeyLimited(limit)

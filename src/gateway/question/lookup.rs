@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::gateway::app::AppState;
 use crate::gateway::app::bearer::BearerSource;
-use crate::gateway::key::KnownKey;
+use crate::gateway::question::caller::Caller;
 use crate::gateway::{Error, Gateway};
 use crate::model::{Secret, UserId};
 use crate::upstream::{LookUpError, UpstreamEffort};
@@ -49,7 +49,7 @@ impl Gateway {
     pub(super) async fn look_up_all(
         &self,
         app: &Arc<AppState>,
-        key: &Arc<KnownKey>,
+        caller: &Caller,
         lookups: Vec<Vec<u64>>,
         deadline: Instant,
     ) -> Found {
@@ -62,8 +62,9 @@ impl Gateway {
                 && in_flight.len() < self.0.limits.question_calls
                 && let Some(posts) = waiting.next()
             {
-                let (gateway, app, key) = (self.clone(), Arc::clone(app), Arc::clone(key));
-                in_flight.spawn(async move { gateway.look_up(&app, &key, posts, deadline).await });
+                let (gateway, app, caller) = (self.clone(), Arc::clone(app), caller.clone());
+                let look_up = async move { gateway.look_up(&app, &caller, posts, deadline).await };
+                in_flight.spawn(look_up);
             }
             let joined = tokio::select! {
                 biased;
@@ -88,11 +89,11 @@ impl Gateway {
     async fn look_up(
         &self,
         app: &Arc<AppState>,
-        key: &KnownKey,
+        caller: &Caller,
         posts: Vec<u64>,
         deadline: Instant,
     ) -> Option<(LookUp, HashMap<u64, UserId>)> {
-        let _slot = timeout_at(deadline, app.question_turns.take(&key.turn, 1)).await.ok()?;
+        let _slot = timeout_at(deadline, app.question_turns.take(caller.turn(), 1)).await.ok()?;
         if !self.may_look_up(app) {
             return None;
         }
@@ -111,6 +112,7 @@ impl Gateway {
                 HashMap::new()
             }
         };
+        caller.made.add(effort.attempts);
         (effort.attempts > 0).then_some((LookUp { posts, effort }, authors))
     }
 

@@ -92,6 +92,9 @@ impl Run {
         bytes: usize,
     ) {
         self.gateway.record_part(&self.caller, call, &effort, bytes);
+        if saved.is_none() {
+            self.caller.made.add(effort.attempts);
+        }
         let (call, status) = (call.clone(), effort.status);
         self.calls.push(FinishedCall { call, status, effort, saved, age: None });
     }

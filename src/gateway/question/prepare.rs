@@ -105,18 +105,34 @@ impl Gateway {
         let (key, end) = (&caller.key, deadline.end);
         let token = caller.token.clone();
         let (app, mut question, mut held, _turn) =
-            self.read_question(key, token, received, end).await?;
+            self.read_question(key, token.clone(), received, end).await?;
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
         let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
         // At most half of the time, so that a slow look-up leaves enough to go on without it.
-        let looked_up = self.require_author(app, caller, &mut question, deadline.half()).await?;
+        let mut spending = token.as_ref().map(|token| self.begin_spending(token, &caller.made));
+        let mut need = |calls| spending.as_mut().map_or(Ok(()), |spending| spending.need(calls));
+        let mut looked_up = Vec::new();
+        if let Some(author) = token.as_ref().and_then(|token| token.bounds.author) {
+            let means = (&mut need, deadline.half());
+            // Boxed, since it is seldom needed and large.
+            let required = self.require_author(app, caller, (author, &mut question), means);
+            looked_up = Box::pin(required).await?;
+        }
         let mut authors = self.find_authors(&question).await;
         let mut plan = self.plan_for(key, app, &question, &authors).await?;
         let beside = held.bytes();
         let mut size =
             self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
-        let lookups = std::mem::take(&mut plan.lookups);
-        let mut found = self.look_up_all(app, key, lookups, deadline.half()).await;
+        let mut lookups = std::mem::take(&mut plan.lookups);
+        if token.is_some() {
+            // Without them, candidates are tried.
+            let may = |_: &Vec<u64>| self.begin_page_look_up(app, key).is_ok();
+            lookups = lookups.into_iter().take_while(may).collect();
+        }
+        if !lookups.is_empty() {
+            need(lookups.len() + plan.calls.len())?;
+        }
+        let mut found = self.look_up_all(app, caller, lookups, deadline.half()).await;
         found.made.extend(looked_up);
         if !found.authors.is_empty() {
             authors.extend(&found.authors);
@@ -124,8 +140,7 @@ impl Gateway {
             size = self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
         }
         let plan = self.without_kept(caller, app, (&question, &authors), plan).await?;
-        let calls = plan.0.calls.len() + found.made.len();
-        let reserved = self.reserve_calls(caller.token.as_deref(), calls)?;
+        need(plan.0.calls.len())?;
         let parts = parts.map(|to| (to, Parts::new(most)));
         let run = Run::new(self, app, caller, &question, size, parts);
         let (answered, ()) = tokio::join!(
@@ -133,13 +148,8 @@ impl Gateway {
             self.learn_authors(found.authors, HashSet::new())
         );
         let notes = question.notes;
-        if let (Some(token), Ok(answered)) = (&caller.token, &answered) {
-            let made = answered.calls.iter().filter(|call| call.saved.is_none()).count();
-            let made = made + found.made.len();
-            self.count_page_question(token, made);
-            if let Some(reserved) = reserved {
-                reserved.settle(u32::try_from(made).unwrap_or(u32::MAX));
-            }
+        if let Some(spending) = spending {
+            spending.end();
         }
         answered.map(|answered| Answered { lookups: found.made, notes, ..answered })
     }

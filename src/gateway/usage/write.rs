@@ -37,8 +37,6 @@ impl Gateway {
                     let _ = gateway.flush_usage().await;
                     let _ = gateway.load_used_accounts().await;
                     gateway.store_calls().await;
-                    let _ = gateway.reconcile_page_calls().await;
-                    let _ = gateway.write_page_usage().await;
                 } else {
                     let _ = gateway.write_call_count().await;
                 }
@@ -49,8 +47,7 @@ impl Gateway {
     /// Writes the rest, and a note that it is all. Call it once no more calls are made.
     pub async fn settle_usage(&self) {
         self.store_calls().await;
-        let _ = self.reconcile_page_calls().await;
-        let _ = self.write_page_usage().await;
+        let _ = self.settle_pages().await;
         while self.flush_usage().await.is_ok() && !self.0.usage.is_settled.load(Ordering::Acquire) {
         }
     }

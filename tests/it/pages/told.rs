@@ -73,7 +73,10 @@ async fn operators_learn_who_asked_and_which_origins_were_refused(database: Data
     }
     assert_eq!(logged("made")["subject"], Value::Null);
     let refused = lines.iter().find(|line| line["origin"] == FOREIGN).unwrap();
-    assert_eq!((&refused["message"], &refused["action"]), (&json!("refused"), &json!("page.refused")));
+    assert_eq!(
+        (&refused["message"], &refused["action"]),
+        (&json!("refused"), &json!("page.refused"))
+    );
     let audit = deployment.must(&["audit", "--action", "page.refused", "--json"]).await;
     assert!(audit.lines().any(|line| line.contains(&format!(", from {FOREIGN}: once"))), "{audit}");
 }

@@ -1,14 +1,16 @@
 //! Tokens for all posts of an author: a post counts as theirs if that is known, or a look-up finds it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::gateway::app::AppState;
+use crate::gateway::key::KnownKey;
 use crate::gateway::question::Question;
 use crate::gateway::question::caller::Caller;
-use crate::gateway::question::lookup::{Found, LookUp};
+use crate::gateway::question::lookup::LookUp;
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::UserId;
 
@@ -16,29 +18,41 @@ use crate::model::UserId;
 const MOST_LOOKED_UP: usize = 100;
 
 impl Gateway {
-    /// Refuses posts that are not known to be by the author for whom the caller's token is, and makes the author the
-    /// owner of the others. Returns the look-ups that this took, which end at `deadline`.
+    /// Counts a look-up for pages, or says how long to wait.
+    pub(in crate::gateway) fn begin_page_look_up(
+        &self,
+        app: &AppState,
+        key: &KnownKey,
+    ) -> Result<(), Duration> {
+        self.0.page_limiter.begin_look_up(&app.name, &key.key.id)
+    }
+
+    /// Refuses posts that are not known to be by the author for whom the token is, and makes the author the
+    /// owner of the others. Returns the look-ups that this took, which end at `deadline`, and for which it needs calls.
     pub(in crate::gateway) async fn require_author(
         &self,
         app: &Arc<AppState>,
         caller: &Caller,
-        question: &mut Question,
-        deadline: Instant,
+        (author, question): (UserId, &mut Question),
+        (need, deadline): (&mut (dyn FnMut(usize) -> Result<(), Error> + Send), Instant),
     ) -> Result<Vec<LookUp>, Error> {
-        let Some(author) = caller.token.as_ref().and_then(|token| token.bounds.author) else {
-            return Ok(Vec::new());
-        };
         let mut known = self.known_authors(question.posts.iter().copied()).await;
         let is_unknown = |post: &u64| !known.contains_key(post) && !self.0.authors.is_hidden(*post);
         let unknown: Vec<u64> =
             question.posts.iter().copied().filter(is_unknown).take(MOST_LOOKED_UP).collect();
         let mut made = Vec::new();
-        if !unknown.is_empty() && self.may_look_up(app) {
-            let counted = self.0.page_limiter.begin_look_up(&app.name);
+        if !unknown.is_empty() && app.settings().lookup {
+            let counted = self.begin_page_look_up(app, &caller.key);
             counted.map_err(|retry_after| Error::BrowserLimited { retry_after })?;
-            let found: Found = self.look_up_all(app, &caller.key, vec![unknown], deadline).await;
+            need(1)?;
+            let mut found = self.look_up_all(app, caller, vec![unknown], deadline).await;
+            if !found.made.iter().any(|made| made.effort.status == Some(200)) {
+                return Err(Error::Busy("the posts' author cannot be found out now".to_owned()));
+            }
+            // Pages choose which posts are looked up: strangers' posts are not worth a row each.
+            found.authors.retain(|_, found| *found == author);
             known.extend(&found.authors);
-            self.learn_authors(found.authors, std::collections::HashSet::new()).await;
+            self.learn_authors(found.authors, HashSet::new()).await;
             made = found.made;
         }
         let others = others(&question.posts, &known, author);

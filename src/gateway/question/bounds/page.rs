@@ -245,8 +245,8 @@ impl Error {
             Error::KeyLimited(OverLimit::AtOnce { .. }) => {
                 Error::BrowserLimited { retry_after: Duration::from_secs(1) }
             }
-            Error::VaultKeyUnavailable(_) => {
-                Error::Busy("the gateway is not ready to answer pages".to_owned())
+            Error::VaultKeyUnavailable(_) | Error::Busy(_) => {
+                Error::Busy("the gateway cannot answer this at the moment".to_owned())
             }
             error => error,
         }
