@@ -22,7 +22,7 @@ const posts = (process.env.POSTS ?? "")
   .filter(Boolean);
 const port = Number(process.env.PORT ?? 8300);
 
-if (!key) stop("set COUNTERSIGN_KEY to a key that may issue browser tokens (countersign key create NAME --browser)");
+if (!key) stop("set COUNTERSIGN_KEY to a key that may issue browser tokens (countersign key create NAME --browser --origins ORIGIN)");
 if (posts.length === 0) stop("set POSTS to the ids of posts, separated by commas");
 
 const server = createServer((request, response) => {

@@ -111,7 +111,7 @@ class Page(BaseHTTPRequestHandler):
 def main():
     if not KEY:
         sys.exit("server.py: set COUNTERSIGN_KEY to a key that may issue browser tokens "
-                 "(countersign key create NAME --browser)")
+                 "(countersign key create NAME --browser --origins ORIGIN)")
     if not POSTS:
         sys.exit("server.py: set POSTS to the ids of posts, separated by commas")
     server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", "8300"))), Page)

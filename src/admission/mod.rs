@@ -13,6 +13,8 @@ mod turns;
 pub use crate::admission::breaker::{Attempts, Breaker, Trial, Turned};
 pub use crate::admission::key_limits::{Handled, KeyLimiter, OverLimit, divide_limit};
 pub use crate::admission::memory::{Held, Memory};
-pub use crate::admission::page_calls::{LimitedToken, NoCalls, PageCalls, ReservedCalls, WrittenCalls};
+pub use crate::admission::page_calls::{
+    LimitedToken, NoCalls, PageCalls, ReservedCalls, WrittenCalls,
+};
 pub use crate::admission::page_limits::{PageLimiter, PageQuestion};
 pub use crate::admission::turns::{Rules, Turn, Turns};

@@ -79,11 +79,8 @@ impl PageLimiter {
         let seconds = self.seconds();
         let Counters { tokens, holders, addresses, .. } = &mut *counters;
         let of_token = tokens.check(&asked.token.into(), asked.most_of_token, seconds);
-        let of_holder = if is_named {
-            holders.check(&holder(), asked.most_of_token, seconds)
-        } else {
-            Ok(())
-        };
+        let of_holder =
+            if is_named { holders.check(&holder(), asked.most_of_token, seconds) } else { Ok(()) };
         let of_address = addresses.check(&asked.address, asked.most_of_address, seconds);
         all_of([of_token, of_holder, of_address])?;
         tokens.count(asked.token.into(), seconds);

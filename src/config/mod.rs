@@ -149,7 +149,7 @@ pub struct Browser {
     pub per_minute: u32,
     /// Questions of a minute from one address, with any tokens.
     pub address_per_minute: u32,
-    /// The most of an app's quota that pages take while anybody else waits, from 0 to 1.
+    /// The most of an app's quota that pages take while services call too, from 0 to 1.
     pub share: f64,
 }
 

@@ -45,6 +45,7 @@ pub use crate::gateway::app::bearer::BearerSource;
 pub use crate::gateway::app::faults::Fault;
 pub use crate::gateway::app::reconnects::Reconnect;
 pub use crate::gateway::audit::Page;
+pub use crate::gateway::browser::calls::MadeCalls;
 pub use crate::gateway::browser::claims::Token;
 pub use crate::gateway::browser::new::{CreatedToken, NewToken};
 pub use crate::gateway::browser::page::{RefusedToken, TokenHolder};

@@ -114,10 +114,7 @@ impl Store {
     }
 
     /// The calls that these tokens have taken, of those that have taken any.
-    pub async fn list_token_calls(
-        &self,
-        tokens: &[Box<str>],
-    ) -> Result<Vec<(String, i64)>, Error> {
+    pub async fn list_token_calls(&self, tokens: &[Box<str>]) -> Result<Vec<(String, i64)>, Error> {
         let mut listed = Vec::new();
         for tokens in tokens.chunks(MOST_ITEMS) {
             let wanted = tuples(1, 1, tokens.len());

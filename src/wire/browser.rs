@@ -69,14 +69,14 @@ pub struct NewToken {
     pub limits: Option<TokenLimits>,
 }
 
-/// How much a page may ask with a token, in each replica of the gateway.
+/// How much a page may ask with a token.
 #[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TokenLimits {
-    /// Questions per minute, with this token, and by its holder with any; `browser.per_minute` by default.
+    /// Questions per minute at each replica of the gateway, with this token, and by its holder with any; `browser.per_minute` by default.
     #[schema(minimum = 1)]
     pub per_minute: Option<u32>,
-    /// Calls to X that its questions take in all; any number by default.
+    /// Calls to X that its questions take in all, at all replicas; any number by default.
     #[schema(minimum = 1)]
     pub calls: Option<u32>,
 }

@@ -203,6 +203,14 @@ test("a token may be given as the back end's response", async () => {
   assert.deepEqual(used(), ["Bearer csb_its"]);
 });
 
+test("a token alone is renewed once it is refused", async () => {
+  const alone = client({ fetchToken: async () => `csb_${++issued}` });
+  script = [good, refusal(401, "token_expired")];
+  await alone.ask(question);
+  await alone.ask(question);
+  assert.deepEqual(used(), ["Bearer csb_1", "Bearer csb_1", "Bearer csb_2"]);
+});
+
 test("what the back end refuses is told, and what its network loses is tried again", async () => {
   let fetched = 0;
   const refuses = client({ fetchToken: async () => (fetched++, refusal(401, "signed_out")()) });
@@ -210,8 +218,10 @@ test("what the back end refuses is told, and what its network loses is tried aga
   assert.equal(fetched, 1);
   const gives = client({ fetchToken: async () => ({ status: 403, code: "not_allowed", detail: "no" }) });
   assert.deepEqual((({ code, status }) => [code, status])(await failure(gives.ask(question))), ["not_allowed", 403]);
-  const nothing = client({ fetchToken: async () => undefined });
-  assert.equal((await failure(nothing.ask(question))).code, "no_token");
+  for (const given of [undefined, "", {}, { token: "" }, new Response("<h1>Sign in</h1>")]) {
+    const nothing = await failure(client({ fetchToken: async () => given }).ask(question));
+    assert.deepEqual([nothing.code, nothing.detail], ["no_token", "fetchToken gave no {token, renew_in}"]);
+  }
   const fails = client({ fetchToken: () => Promise.reject(new RangeError("of its own")) });
   await assert.rejects(fails.ask(question), RangeError);
   assert.deepEqual([asked.length, waits], [0, []]);

@@ -1,8 +1,8 @@
 //! Waiting calls, one lane for each key. Lanes are served in turn by their weights; a key that was idle gains nothing by
 //! it. Within a lane, relayed calls come before parts of questions, those before parts of pages' questions, and each of
-//! these in the order of arrival. All pages together take at most a share while anybody else waits.
+//! these in the order of arrival. All pages together take at most a share while others call.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::admission::quota::lane::Lane;
@@ -48,7 +48,7 @@ pub(super) struct Lanes<W> {
 }
 
 impl<W> Lanes<W> {
-    /// Without calls; pages take at most that share while anybody else waits.
+    /// Without calls; pages take at most that share while others call.
     pub(super) fn new(share_of_pages: f64) -> Lanes<W> {
         Lanes {
             by_key: HashMap::new(),
@@ -123,8 +123,8 @@ impl<W> Lanes<W> {
             self.order.insert((paid, Arc::clone(key)));
         } else if had_pages_alone && class != Class::Page {
             // Pages may have been passed over for long, by which services gain nothing.
-            let before = std::mem::replace(&mut lane.paid, lane.next(virtual_now));
-            let paid = lane.paid;
+            let (before, paid) = (lane.paid, lane.next(virtual_now));
+            lane.paid = paid;
             self.reorder(key, before, paid);
         }
         if class != Class::Page {

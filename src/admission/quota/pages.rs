@@ -66,7 +66,11 @@ impl Pages {
     /// How many windows end before the `n`-th call of a page from now.
     fn windows_until(&self, n: f64) -> f64 {
         let is_limited = self.share < 1.0 && self.others_called.contains(&true);
-        if is_limited { ((f64::from(self.made) + n - 1.0) / self.most.floor()).floor() } else { 0.0 }
+        if is_limited {
+            ((f64::from(self.made) + n - 1.0) / self.most.floor()).floor()
+        } else {
+            0.0
+        }
     }
 
     /// How many windows end before the next call of a page that begins to wait.

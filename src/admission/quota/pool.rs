@@ -43,7 +43,7 @@ enum Progress {
 }
 
 impl Pool {
-    /// Pages take at most `share_of_pages` while anybody else waits, from 0 to 1.
+    /// Pages take at most `share_of_pages` while others call too, from 0 to 1.
     pub fn new(quota: Quota, share_of_pages: f64, clock: Arc<dyn Clock>) -> Arc<Pool> {
         let state = State::new(quota, share_of_pages, clock.now().unix_timestamp());
         let begun = clock.instant();

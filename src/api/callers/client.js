@@ -1,4 +1,4 @@
-// Asks a Countersign gateway from a page, with tokens from the page's own back end. client.d.ts has strict types.
+// Asks a Countersign gateway from a page, with tokens from the page's own back end.
 
 /** @typedef {{signal?: AbortSignal, deadline?: string}} Options */
 
@@ -27,7 +27,7 @@ export class Countersign {
   #patience;
   #token = "";
   #renewAt = 0;
-  /** @type {Promise<void> | undefined} Shared by all who wait for a token. */
+  /** @type {Promise<void> | undefined} */
   #renewal;
 
   /** @param {{url: string, fetchToken: () => Promise<any>, patience?: number}} options */
@@ -72,7 +72,7 @@ export class Countersign {
   /** @param {object} question @param {Options} options @param {string} Accept @param {(it: Response) => any} read */
   async #send(question, { signal, deadline }, Accept, read) {
     const body = JSON.stringify(question);
-    // Only time that has passed counts: the page's clock may be wrong.
+    // Page clocks may be off.
     const end = performance.now() + this.#patience;
     let renewed = false;
     for (let attempt = 0; ; attempt++) {
@@ -102,7 +102,7 @@ export class Countersign {
     }
   }
 
-  /** Lazily: hidden pages need no timer. */
+  /** Hidden pages need no timer. */
   async #renewed() {
     if (!(performance.now() >= this.#renewAt)) return;
     this.#renewal ??= this.#renew().finally(() => (this.#renewal = undefined));
@@ -112,8 +112,11 @@ export class Countersign {
   async #renew() {
     const asked = performance.now();
     let given = await abortable(Promise.resolve(this.#fetchToken()), AbortSignal.timeout(30_000));
-    if (given instanceof Response) given = await (await checked(given)).json();
-    if (!given?.token) throw new CountersignError({ code: "no_token", detail: "fetchToken gave none", ...given });
+    if (given instanceof Response) given = await (await checked(given)).json().catch(() => {});
+    // Renewed once it is refused.
+    if (typeof given == "string") given = { token: given };
+    const detail = "fetchToken gave no {token, renew_in}";
+    if (!given?.token) throw new CountersignError({ code: "no_token", detail, ...given });
     this.#token = given.token;
     this.#renewAt = asked + given.renew_in * 1000;
   }
@@ -133,7 +136,7 @@ async function checked(response) {
   const { ok, status, statusText: detail, headers } = response;
   if (ok) return response;
   const retry_after = Number(headers.get("Retry-After")) || undefined;
-  // A proxy's error is no JSON.
+  // A proxy's is no JSON.
   const problem = await response.json().catch(() => {});
   throw new CountersignError({ code: `http_${status}`, detail, ...problem, status, retry_after });
 }

@@ -14,7 +14,8 @@ use serde::Deserialize;
 
 use crate::api::callers::ndjson;
 use crate::gateway::{
-    Answered, Caller, Deadline, Detail, Gateway, JsonText, KnownKey, Missing, Received, TokenHolder,
+    Answered, Caller, Deadline, Detail, Gateway, JsonText, KnownKey, MadeCalls, Missing, Received,
+    TokenHolder,
 };
 use crate::model::key::Kind;
 use crate::web::client_address::Client;
@@ -85,7 +86,15 @@ pub(crate) async fn answer(
         }
     };
     let holder = token.clone();
-    let caller = Caller { key, from, request_id, freshness, oldest: Arc::clone(&oldest), token };
+    let caller = Caller {
+        key,
+        from,
+        request_id,
+        freshness,
+        oldest: Arc::clone(&oldest),
+        made: MadeCalls::default(),
+        token,
+    };
     let is_page = caller.token.is_some();
     let received = receive(&host, &gateway, (&caller.key, is_page), request, deadline).await;
     let answered = match received {

@@ -57,7 +57,7 @@ pub(in crate::gateway) struct AppState {
 }
 
 impl AppState {
-    /// Pages take at most `share_of_pages` of its quotas while anybody else waits, from 0 to 1.
+    /// Pages take at most `share_of_pages` of its quotas while others call too, from 0 to 1.
     pub(in crate::gateway) fn new(
         app: App,
         limits: &Limits,

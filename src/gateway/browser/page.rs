@@ -60,15 +60,19 @@ impl Gateway {
         }
     }
 
+    /// From when a token is refused for its age, in seconds since 1970.
+    pub(in crate::gateway) fn refused_from(&self, token: &Token) -> i64 {
+        let leeway = i64::try_from(self.0.browser.leeway.as_secs()).unwrap_or_default();
+        token.ends_at.saturating_add(leeway).saturating_add(1)
+    }
+
     async fn check_opened(
         &self,
         token: &Token,
         origin: Option<&str>,
         from: IpAddr,
     ) -> Result<Arc<KnownKey>, Error> {
-        let now = self.now();
-        let leeway = i64::try_from(self.0.browser.leeway.as_secs()).unwrap_or_default();
-        if now.unix_timestamp() > token.ends_at.saturating_add(leeway) {
+        if self.now().unix_timestamp() >= self.refused_from(token) {
             return Err(Error::TokenExpired);
         }
         if !self.may_remember() {

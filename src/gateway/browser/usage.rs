@@ -77,12 +77,12 @@ impl Gateway {
     async fn write_page_usage(&self) -> Result<(), store::Error> {
         let _writing = self.0.writing_pages.lock().await;
         while let Some(((day, key_id), sums)) = self.0.asking.take() {
-            let row = |(subject, (questions, calls)): (&Box<str>, &(i64, i64))| SubjectUsage {
+            let rows = sums.iter().map(|(subject, (questions, calls))| SubjectUsage {
                 subject: subject.to_string(),
                 questions: *questions,
                 calls: *calls,
-            };
-            let rows: Vec<SubjectUsage> = sums.iter().map(row).collect();
+            });
+            let rows: Vec<SubjectUsage> = rows.collect();
             if let Err(error) = self.0.store.add_subject_usage(&key_id, day, &rows).await {
                 for (subject, counts) in sums {
                     self.0.asking.add(day, &key_id, &subject, counts);

@@ -68,7 +68,7 @@ impl Authors {
         self.known.clear();
     }
 
-    async fn remember(&self, authors: &HashMap<u64, UserId>) {
+    pub async fn remember(&self, authors: &HashMap<u64, UserId>) {
         for (post, author) in authors {
             self.known.insert(post, Arc::new(*author)).await;
         }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::admission::Held;
 use crate::gateway::app::AppState;
+use crate::gateway::browser::calls::Spending;
 use crate::gateway::browser::claims::Token;
 use crate::gateway::key::KnownKey;
 use crate::gateway::question::answered::Answered;
@@ -81,6 +82,11 @@ pub struct Planned {
     pub held: Held,
 }
 
+/// Reserves a page's calls.
+fn need(spending: &mut Option<Spending>, calls: usize) -> Result<(), Error> {
+    spending.as_mut().map_or(Ok(()), |spending| spending.need(calls))
+}
+
 impl Gateway {
     /// Answers a question with as few calls as the rules allow, until `deadline`. With `parts`, each post is sent as
     /// soon as it is complete, and the returned answer leaves those posts out.
@@ -110,10 +116,10 @@ impl Gateway {
         let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
         // At most half of the time, so that a slow look-up leaves enough to go on without it.
         let mut spending = token.as_ref().map(|token| self.begin_spending(token, &caller.made));
-        let mut need = |calls| spending.as_mut().map_or(Ok(()), |spending| spending.need(calls));
         let mut looked_up = Vec::new();
-        if let Some(author) = token.as_ref().and_then(|token| token.bounds.author) {
-            let means = (&mut need, deadline.half());
+        let author = token.as_ref().and_then(|token| token.bounds.author);
+        if let (Some(author), Some(spending)) = (author, &mut spending) {
+            let means = (spending, deadline.half());
             // Boxed, since it is seldom needed and large.
             let required = self.require_author(app, caller, (author, &mut question), means);
             looked_up = Box::pin(required).await?;
@@ -130,7 +136,7 @@ impl Gateway {
             lookups = lookups.into_iter().take_while(may).collect();
         }
         if !lookups.is_empty() {
-            need(lookups.len() + plan.calls.len())?;
+            need(&mut spending, lookups.len() + plan.calls.len())?;
         }
         let mut found = self.look_up_all(app, caller, lookups, deadline.half()).await;
         found.made.extend(looked_up);
@@ -140,7 +146,7 @@ impl Gateway {
             size = self.admit(caller, (&question, &plan, sent), (&mut held, beside), end).await?;
         }
         let plan = self.without_kept(caller, app, (&question, &authors), plan).await?;
-        need(plan.0.calls.len())?;
+        need(&mut spending, plan.0.calls.len())?;
         let parts = parts.map(|to| (to, Parts::new(most)));
         let run = Run::new(self, app, caller, &question, size, parts);
         let (answered, ()) = tokio::join!(

@@ -58,6 +58,9 @@ async fn posts_of_others_and_of_nobody_are_refused_at_their_places(database: Dat
         assert_eq!(places(&refused), ["/tweet_ids/1", "/tweet_ids/3"], "{}", refused.text());
         assert!(!refused.text().contains(&pages.gateway.sandbox.user("bob").user_id));
     }
+    // Nothing is kept of strangers' posts that pages name.
+    let bobs: Vec<u64> = bobs.iter().map(|id| id.parse().unwrap()).collect();
+    assert!(pages.gateway.store.find_authors(&bobs).await.unwrap().is_empty());
     // What was looked up in vain is not looked up again at once.
     assert_eq!(pages.gateway.arrived("/2/tweets").await.len(), 1);
     assert_eq!(pages.gateway.arrived("/insights").await.len(), 0);
@@ -83,22 +86,58 @@ async fn without_look_ups_only_known_posts_are_theirs(database: Database) {
 /// Made-up posts cost look-ups, which services need as well.
 async fn pages_make_so_many_look_ups_a_minute(database: Database) {
     let pages = start(&database).await;
-    let token = pages.of_author("alice", json!({})).await;
-    let ask = async |post: u64| {
-        pages.ask(&token, &json!({ "tweet_ids": [post.to_string()] })).send().await
-    };
-    for post in 20..30 {
-        ask(post).await.is_own(403, "not_allowed");
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let key = crate::pages::page_key(&pages.gateway).await;
+        let author = &pages.gateway.sandbox.user("alice").user_id;
+        let body = json!({ "question": { "author": author, "engagement_types": ["impressions"] } });
+        let made = pages.mint_with(&key, &body).send().await.json();
+        tokens.push(made["token"].as_str().unwrap().to_owned());
     }
-    let refused = ask(30).await;
-    refused.is_own(429, "browser_limit");
-    let wait = refused.number("retry-after");
-    assert!((1..=70).contains(&wait), "{wait}");
-    ask(20).await.is_own(403, "not_allowed");
+    let ask = async |token: usize, post: u64| {
+        pages.ask(&tokens[token], &json!({ "tweet_ids": [post.to_string()] })).send().await
+    };
+    // Five of a key, and ten of its app.
+    for post in 20..25 {
+        ask(0, post).await.is_own(403, "not_allowed");
+        ask(1, post + 10).await.is_own(403, "not_allowed");
+    }
+    let mut wait = 0;
+    for token in 0..3 {
+        let refused = ask(token, 25).await;
+        refused.is_own(429, "browser_limit");
+        wait = refused.number("retry-after");
+        assert!((1..=70).contains(&wait), "{wait}");
+    }
+    ask(0, 20).await.is_own(403, "not_allowed");
     assert_eq!(pages.gateway.arrived("/2/tweets").await.len(), 10);
     pages.gateway.sandbox.clock.forward(time::Duration::seconds(wait));
-    ask(30).await.is_own(403, "not_allowed");
+    ask(0, 25).await.is_own(403, "not_allowed");
     assert_eq!(pages.gateway.arrived("/2/tweets").await.len(), 11);
+}
+
+/// For the pages' other questions, candidates are tried when there are no look-ups left.
+async fn look_ups_for_named_posts_count_as_well(database: Database) {
+    let pages = start(&database).await;
+    let bobs = ids(&pages, "bob", 7);
+    let question = json!({ "tweet_ids": bobs, "engagement_types": ["impressions"] });
+    let token = pages.token(&json!({ "question": question })).await;
+    for post in &bobs {
+        let answer = pages.ask(&token, &json!({ "tweet_ids": [post] })).send().await;
+        assert_eq!(answer.json()["countersign"]["complete"], true, "{}", answer.text());
+    }
+    assert_eq!(pages.gateway.arrived("/2/tweets").await.len(), 5);
+}
+
+async fn a_look_up_that_fails_says_nothing_of_the_post(database: Database) {
+    let pages = start(&database).await;
+    let token = pages.of_author("alice", json!({})).await;
+    let fails = json!([{ "kind": "status", "status": 503, "path": "/2/tweets" }]);
+    pages.gateway.order(fails).await;
+    let body = json!({ "tweet_ids": ids(&pages, "alice", 1) });
+    for _ in 0..2 {
+        pages.ask(&token, &body).send().await.is_own(503, "busy");
+    }
 }
 
 async fn the_author_is_an_account_that_the_key_may_use(database: Database) {
@@ -132,5 +171,7 @@ on_both!(
     posts_of_others_and_of_nobody_are_refused_at_their_places,
     without_look_ups_only_known_posts_are_theirs,
     pages_make_so_many_look_ups_a_minute,
+    look_ups_for_named_posts_count_as_well,
+    a_look_up_that_fails_says_nothing_of_the_post,
     the_author_is_an_account_that_the_key_may_use,
 );

@@ -100,10 +100,11 @@ async fn a_token_takes_so_many_calls_over_all_replicas(database: Database) {
     let question = json!({
         "tweet_ids": [alices, bobs], "engagement_types": ["impressions"], "windows": ["28hr"],
     });
-    let token = pages.token(&json!({ "question": question, "limits": { "calls": 4 } })).await;
+    let made = pages.mint(&json!({ "question": question, "limits": { "calls": 4 } })).await.json();
+    let token = made["token"].as_str().unwrap();
     // Two authors are two calls.
     let (two, one) = (json!({}), json!({ "tweet_ids": [alices] }));
-    let ask = async |gateway: &TestGateway, body| ask_at(gateway, &token, body).send().await;
+    let ask = async |gateway: &TestGateway, body| ask_at(gateway, token, body).send().await;
     let reconcile = async || {
         for gateway in [&pages.gateway, &other, &pages.gateway] {
             gateway.inner.reconcile_page_calls().await.unwrap();
@@ -126,8 +127,11 @@ async fn a_token_takes_so_many_calls_over_all_replicas(database: Database) {
     assert_eq!(pages.gateway.arrived("/insights/engagement/28hr").await.len(), 4);
     // What ended is forgotten.
     let now = pages.gateway.sandbox.clock.now_s() + 700;
+    let id = [made["id"].as_str().unwrap().into()];
+    let kept = async || pages.gateway.store.list_token_calls(&id).await.unwrap().len();
+    assert_eq!(kept().await, 1);
     pages.gateway.store.prune_tokens(now, now).await.unwrap();
-    assert!(pages.gateway.store.list_token_calls(0, 9).await.unwrap().is_empty());
+    assert_eq!(kept().await, 0);
 }
 
 async fn calls_that_were_not_made_are_not_counted(database: Database) {
@@ -145,6 +149,77 @@ async fn calls_that_were_not_made_are_not_counted(database: Database) {
     waits(&pages.ask(&token, &json!({})).send().await);
 }
 
+/// X has had the calls, whatever became of the question.
+async fn calls_count_however_a_question_ends(database: Database) {
+    let pages = start(&database, |_| ()).await;
+    let body = json!({
+        "question": pages.question(), "limits": { "calls": 3 }, "subject": "ann", "expires_in": "1m",
+    });
+    let (token, gateway) = (pages.token(&body).await, &pages.gateway);
+    let arrived = async || gateway.arrived("/insights/").await.len();
+    // X fails.
+    let fails = json!([{ "kind": "status", "status": 403, "path": "/insights/", "times": 1 }]);
+    gateway.order(fails).await;
+    let failed = pages.ask(&token, &json!({})).send().await;
+    assert_eq!(failed.json()["code"], "nothing_answered", "{}", failed.text());
+    // The page is closed while it waits.
+    gateway.order(json!([{ "kind": "hold", "path": "/insights/", "times": 1 }])).await;
+    let asked = pages.ask(&token, &json!({ "tweet_ids": [pages.posts()[0]] }));
+    let asked = tokio::spawn(async move { asked.send().await });
+    while arrived().await < 2 {
+        tokio::task::yield_now().await;
+    }
+    asked.abort();
+    let given_up = async || {
+        let subjects = gateway.inner.list_subjects(&pages.key[4..16], None).await.unwrap().2;
+        subjects.iter().map(|row| (row.questions, row.calls)).collect::<Vec<_>>()
+    };
+    while given_up().await != [(2, 2)] {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(pages.ask(&token, &json!({})).send().await.status, 200);
+    // Not even in the seconds in which a token that has ended is still good.
+    gateway.sandbox.clock.forward(time::Duration::seconds(75));
+    gateway.inner.settle_pages().await.unwrap();
+    assert_eq!(waits(&pages.ask(&token, &json!({})).send().await), 1);
+    assert_eq!(given_up().await, [(3, 3)]);
+    gateway.sandbox.clock.forward(time::Duration::seconds(20));
+    pages.ask(&token, &json!({})).send().await.is_own(401, "token_expired");
+}
+
+async fn a_question_that_a_token_can_never_pay_is_refused_for_good(database: Database) {
+    let pages = start(&database, |_| ()).await;
+    // A call has at most 250 posts.
+    let ids = (1..=300).map(|number| (1_560_000_000_000_000_000_u64 + number).to_string());
+    let all: Vec<String> = ids.collect();
+    let many = json!({ "tweet_ids": all, "engagement_types": ["favorites"] });
+    let wide = pages.token(&json!({ "question": many, "limits": { "calls": 1 } })).await;
+    let refused = pages.ask(&wide, &json!({})).send().await;
+    refused.is_own(403, "not_allowed");
+    assert_eq!(places(&refused), [""]);
+    assert!(refused.text().contains("takes 2 calls to X, more than this token may take"));
+    assert_eq!(pages.gateway.arrived("/insights/").await.len(), 0);
+}
+
+async fn what_cannot_be_written_counts_all_the_same(database: Database) {
+    let pages = start(&database, |_| ()).await;
+    let body = json!({ "question": pages.question(), "limits": { "calls": 2 }, "subject": "ann" });
+    let token = pages.token(&body).await;
+    let ask = async || pages.ask(&token, &json!({})).send().await;
+    assert_eq!(ask().await.status, 200);
+    for table in ["token_calls", "subject_usage"] {
+        database.run(&format!("alter table {table} rename to elsewhere")).await;
+        pages.gateway.inner.settle_pages().await.unwrap_err();
+        database.run(&format!("alter table elsewhere rename to {table}")).await;
+    }
+    pages.gateway.inner.settle_pages().await.unwrap();
+    assert_eq!(ask().await.status, 200);
+    waits(&ask().await);
+    let key = &pages.key[4..16];
+    let (_, _, subjects) = pages.gateway.inner.list_subjects(key, None).await.unwrap();
+    assert_eq!((subjects[0].questions, subjects[0].calls), (2, 2));
+}
+
 async fn limits_of_nothing_are_refused(database: Database) {
     let pages = start(&database, |_| ()).await;
     let limits = json!({ "per_minute": 0, "calls": 0 });
@@ -159,5 +234,8 @@ on_both!(
     an_address_asks_no_more_with_many_tokens,
     a_token_takes_so_many_calls_over_all_replicas,
     calls_that_were_not_made_are_not_counted,
+    calls_count_however_a_question_ends,
+    a_question_that_a_token_can_never_pay_is_refused_for_good,
+    what_cannot_be_written_counts_all_the_same,
     limits_of_nothing_are_refused,
 );

@@ -60,6 +60,36 @@ async fn a_page_that_floods_takes_its_share_and_no_more_while_services_wait() {
     asked.abort_all();
 }
 
+/// What a page does first thing in a window leaves its rest to others who called of late.
+#[tokio::test]
+async fn a_page_that_floods_leaves_the_rest_of_a_window_to_services() {
+    let database = fresh(Kind::Sqlite).await;
+    let gateway = limited(&database, 10, |config| {
+        config.limits.key_questions = 50;
+        config.limits.request_deadline = std::time::Duration::from_mins(10);
+    })
+    .await;
+    let pages = Pages::of(gateway).await;
+    let arrived = async || pages.gateway.arrived("/insights/").await.len();
+    assert_eq!(call(&pages.gateway, 1).await, [200]);
+    pages.gateway.sandbox.clock.forward(time::Duration::MINUTE);
+    let ids = (1..=16).map(|number| (1_560_000_000_000_000_000_u64 + number).to_string());
+    let all: Vec<String> = ids.collect();
+    let question =
+        json!({ "tweet_ids": all, "engagement_types": ["favorites"], "windows": ["totals"] });
+    let token = pages.token(&json!({ "question": question })).await;
+    let mut asked = JoinSet::new();
+    for post in &all {
+        let ask = pages.ask(&token, &json!({ "tweet_ids": [post] }));
+        asked.spawn(async move { ask.send().await });
+    }
+    until_waiting(&pages.gateway, 11).await;
+    assert_eq!(arrived().await, 1 + 5);
+    assert_eq!(call(&pages.gateway, 5).await, [200; 5], "as without the flood");
+    assert_eq!(arrived().await, 1 + 10);
+    asked.abort_all();
+}
+
 /// A question of a service begins, however many of its key's pages are being answered.
 #[tokio::test]
 async fn pages_take_no_turns_of_their_keys_services() {

@@ -77,17 +77,19 @@ async fn what_pages_asked_is_kept_by_day_and_subject(database: Database) {
 async fn a_thousand_subjects_of_a_day_are_kept_apart(database: Database) {
     let pages = Pages::start(&database).await;
     let (store, key) = (&pages.gateway.store, &pages.key[4..16]);
+    // Days before these are deleted meanwhile.
+    let (today, tomorrow) = (20_522, 20_523);
     let rows: Vec<String> =
-        (0..999).map(|number| format!("(7, '{key}', 'viewer {number:03}', 1, 1)")).collect();
+        (0..999).map(|number| format!("({today}, '{key}', 'viewer {number:03}', 1, 1)")).collect();
     database.run(&format!("insert into subject_usage values {}", rows.join(", "))).await;
     let add = async |subject: &str| {
         let usage = SubjectUsage { subject: subject.to_owned(), questions: 2, calls: 3 };
-        store.add_subject_usage(key, 7, &usage).await.unwrap();
+        store.add_subject_usage(key, today, &[usage]).await.unwrap();
     };
     for subject in ["the thousandth", "one more", "yet another", "viewer 500", ""] {
         add(subject).await;
     }
-    let listed = store.list_subject_usage(key, 7, 2000).await.unwrap();
+    let listed = store.list_subject_usage(key, today, 2000).await.unwrap();
     assert_eq!(listed.len(), 1001);
     let of = |subject: &str| {
         listed.iter().find(|row| row.subject == subject).map(|row| (row.questions, row.calls))
@@ -97,15 +99,9 @@ async fn a_thousand_subjects_of_a_day_are_kept_apart(database: Database) {
     assert_eq!((of("one more"), of("")), (None, None));
     assert_eq!(of("other"), Some((6, 9)));
     // Another key and another day have thousands of their own.
-    store
-        .add_subject_usage(
-            key,
-            8,
-            &SubjectUsage { subject: "one more".to_owned(), questions: 1, calls: 1 },
-        )
-        .await
-        .unwrap();
-    assert_eq!(store.list_subject_usage(key, 8, 9).await.unwrap()[0].subject, "one more");
+    let usage = SubjectUsage { subject: "one more".to_owned(), questions: 1, calls: 1 };
+    store.add_subject_usage(key, tomorrow, &[usage]).await.unwrap();
+    assert_eq!(store.list_subject_usage(key, tomorrow, 9).await.unwrap()[0].subject, "one more");
 }
 
 async fn admins_withdraw_tokens_in_the_console(database: Database) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::gateway::app::AppState;
+use crate::gateway::browser::calls::Spending;
 use crate::gateway::key::KnownKey;
 use crate::gateway::question::Question;
 use crate::gateway::question::caller::Caller;
@@ -34,7 +35,7 @@ impl Gateway {
         app: &Arc<AppState>,
         caller: &Caller,
         (author, question): (UserId, &mut Question),
-        (need, deadline): (&mut (dyn FnMut(usize) -> Result<(), Error> + Send), Instant),
+        (spending, deadline): (&mut Spending, Instant),
     ) -> Result<Vec<LookUp>, Error> {
         let mut known = self.known_authors(question.posts.iter().copied()).await;
         let is_unknown = |post: &u64| !known.contains_key(post) && !self.0.authors.is_hidden(*post);
@@ -44,15 +45,17 @@ impl Gateway {
         if !unknown.is_empty() && app.settings().lookup {
             let counted = self.begin_page_look_up(app, &caller.key);
             counted.map_err(|retry_after| Error::BrowserLimited { retry_after })?;
-            need(1)?;
-            let mut found = self.look_up_all(app, caller, vec![unknown], deadline).await;
+            spending.need(1)?;
+            let found = self.look_up_all(app, caller, vec![unknown], deadline).await;
             if !found.made.iter().any(|made| made.effort.status == Some(200)) {
                 return Err(Error::Busy("the posts' author cannot be found out now".to_owned()));
             }
-            // Pages choose which posts are looked up: strangers' posts are not worth a row each.
-            found.authors.retain(|_, found| *found == author);
             known.extend(&found.authors);
-            self.learn_authors(found.authors, HashSet::new()).await;
+            let is_theirs = |(_, found): &(u64, UserId)| *found == author;
+            let (theirs, others) = found.authors.into_iter().partition(is_theirs);
+            self.learn_authors(theirs, HashSet::new()).await;
+            // Pages choose which posts are looked up: strangers' posts are not worth a row each.
+            self.0.authors.remember(&others).await;
             made = found.made;
         }
         let others = others(&question.posts, &known, author);

@@ -14,7 +14,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
 use crate::api::callers::engagement::{self, Form, SPREADSHEET};
-use crate::gateway::{Answered, Caller, Deadline, Missing, PlannedCall, Reason, Received, Session};
+use crate::gateway::{
+    Answered, Caller, Deadline, MadeCalls, Missing, PlannedCall, Reason, Received, Session,
+};
 use crate::model::{Freshness, GroupBy};
 use crate::pages::console;
 use crate::pages::console::address::callers_url;
@@ -67,7 +69,15 @@ pub(crate) async fn run(
     let gateway = host.gateway();
     let key = gateway.as_caller(&session, Some(&*form.app).filter(|app| !app.is_empty()))?;
     let (freshness, oldest) = (Freshness::default(), Arc::default());
-    let caller = Caller { key, from, request_id, freshness, oldest, token: None };
+    let caller = Caller {
+        key,
+        from,
+        request_id,
+        freshness,
+        oldest,
+        made: MadeCalls::default(),
+        token: None,
+    };
     let wants = fields.iter().find(|field| field.0 == "wants").map_or("", |field| &field.1);
 
     let (chrome, curl) =

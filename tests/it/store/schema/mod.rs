@@ -5,7 +5,7 @@ use countersign::model::key::{Right, Role};
 use countersign::model::quota::KeyLease;
 use countersign::model::usage::Aspect;
 use countersign::model::webhook::Subject;
-use countersign::store::{Change, Error, LeaseLives, Schema, Store, UsageFilter};
+use countersign::store::{Change, Error, LeaseLives, Schema, Store, TokenCalls, UsageFilter};
 use tokio::task::JoinSet;
 
 use crate::database::{Database, Kind, NOW, on_both};
@@ -129,8 +129,9 @@ async fn rows_of_every_version_are_read_after_the_last(database: Database) {
     assert_eq!(origins, ["https://app.example.com", "http://localhost:8300"]);
     let withdrawn = store.list_withdrawals(5).await.unwrap();
     assert_eq!((&*withdrawn[0].subject, withdrawn[0].tokens_after), ("viewer-42", 1_773_177_330));
-    store.add_token_calls("bt_1", 0, 2).await.unwrap();
-    let calls = store.list_token_calls(1_773_180_989, 5).await.unwrap();
+    let added = TokenCalls { token: "bt_1".to_owned(), ends_at: 0, calls: 2 };
+    store.add_token_calls(&[added]).await.unwrap();
+    let calls = store.list_token_calls(&["bt_1".into()]).await.unwrap();
     assert_eq!(calls, [("bt_1".to_owned(), 9)]);
     let subjects = store.list_subject_usage("k4", 20_522, 9).await.unwrap();
     assert_eq!(
