@@ -44,6 +44,8 @@ pub struct LimitedToken {
     pub ends_at: i64,
     /// The most calls that it may take in all.
     pub most: u32,
+    /// The calls that it had taken when it was first seen here.
+    pub known: u32,
 }
 
 /// Calls that a question may make. Unless it is told how many were made, all count.
@@ -76,6 +78,10 @@ impl PageCalls {
     /// Begins a question, which has reserved no call yet.
     pub fn begin(self: &Arc<PageCalls>, token: LimitedToken) -> ReservedCalls {
         ReservedCalls { calls: Arc::clone(self), token, reserved: 0 }
+    }
+
+    pub fn has(&self, token: &str) -> bool {
+        self.lock().tokens.contains_key(token)
     }
 
     /// The tokens that are counted and have not ended; the others are forgotten.
@@ -153,8 +159,9 @@ impl Counts {
                 return None;
             }
             *self.of_keys.entry(token.key_id.clone()).or_default() += 1;
-            let (key_id, ends_at) = (token.key_id.clone(), token.ends_at);
-            self.tokens.insert(token.id.clone(), Count { key_id, ends_at, ..Count::default() });
+            let (key_id, ends_at, known) = (token.key_id.clone(), token.ends_at, token.known);
+            let count = Count { key_id, ends_at, known, ..Count::default() };
+            self.tokens.insert(token.id.clone(), count);
         }
         self.tokens.get_mut(&token.id)
     }
@@ -217,7 +224,7 @@ mod tests {
     use super::*;
 
     fn token(id: &str, key_id: &str) -> LimitedToken {
-        LimitedToken { id: id.into(), key_id: key_id.into(), ends_at: 100, most: 10 }
+        LimitedToken { id: id.into(), key_id: key_id.into(), ends_at: 100, most: 10, known: 0 }
     }
 
     fn reserve(calls: &Arc<PageCalls>, most: u32) -> Result<ReservedCalls, NoCalls> {

@@ -1,6 +1,7 @@
 //! Tokens for browsers in JSON.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use time::macros::format_description;
 use utoipa::ToSchema;
@@ -62,10 +63,10 @@ pub struct NewToken {
     pub origins: Option<Vec<String>>,
     /// Its lifetime, from `1s` to `1h`; `10m` by default.
     #[schema(value_type = Option<Duration>)]
-    pub expires_in: Option<String>,
+    pub expires_in: Option<Value>,
     /// How old numbers may be that were kept, at most `24h`; none that were kept by default.
     #[schema(value_type = Option<Duration>)]
-    pub max_age: Option<String>,
+    pub max_age: Option<Value>,
     pub limits: Option<TokenLimits>,
 }
 
@@ -100,13 +101,15 @@ impl NewToken {
     /// Reads what JSON gives as text; returns all problems at once, but those of the question.
     pub fn read(self) -> Result<gateway::NewToken, Vec<Detail>> {
         let mut problems = Vec::new();
-        let mut duration = |name: &str, text: Option<String>| {
-            let read = text.as_deref().map(humantime::parse_duration).transpose();
-            if !read.as_ref().is_ok_and(|time| time.is_none_or(|time| time.subsec_nanos() == 0)) {
-                let right = "must be a duration in whole seconds such as 10m or 60s";
+        let mut duration = |name: &str, value: Option<Value>| {
+            let text = value.as_ref()?.as_str();
+            let read = text.and_then(|text| humantime::parse_duration(text).ok());
+            let read = read.filter(|time| time.subsec_nanos() == 0);
+            if read.is_none() {
+                let right = "must be a duration in whole seconds, as a text such as \"10m\"";
                 problems.push(Detail::at(&format!("/{name}"), right));
             }
-            read.ok().flatten()
+            read
         };
         let expires_in = duration("expires_in", self.expires_in);
         let max_age = duration("max_age", self.max_age);

@@ -91,9 +91,14 @@ impl<W> Lane<W> {
         cost
     }
 
-    /// The virtual time at which the next call of an empty lane will have been paid for.
+    /// The virtual time at which the next call of a service will have been paid for in a lane in which no service waits. If
+    /// pages do, it takes the place of the first.
     pub(super) fn next(&self, now: u64) -> u64 {
-        let next = self.paid.max(now) + self.cost();
+        let next = if self.pages.is_empty() {
+            self.paid.max(now) + self.cost()
+        } else {
+            self.paid.max(now + self.cost())
+        };
         self.promised.front().map_or(next, |(paid, _)| next.min(*paid))
     }
 }

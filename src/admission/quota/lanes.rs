@@ -102,6 +102,13 @@ impl<W> Lanes<W> {
         self.pages.count(class == Class::Page, 0);
     }
 
+    /// Takes back a call that was not made after all.
+    pub(super) fn refund(&mut self, class: Class) {
+        if class == Class::Page {
+            self.pages.refund();
+        }
+    }
+
     fn reorder(&mut self, key: &Arc<str>, before: u64, paid: u64) {
         self.order.remove(&(before, Arc::clone(key)));
         self.order.insert((paid, Arc::clone(key)));
@@ -112,20 +119,19 @@ impl<W> Lanes<W> {
         let lane = self.lane(key, weight, now);
         let was_empty = lane.waiting() == 0;
         let had_pages_alone = !was_empty && lane.services() == 0;
+        let next = lane.next(virtual_now);
         match class {
             Class::Relayed => lane.relayed.push_back(waiter),
             Class::Part => lane.parts.push_back(waiter),
             Class::Page => lane.pages.push_back(waiter),
         }
         if was_empty {
-            lane.paid = lane.next(virtual_now);
-            let paid = lane.paid;
-            self.order.insert((paid, Arc::clone(key)));
+            lane.paid = next;
+            self.order.insert((next, Arc::clone(key)));
         } else if had_pages_alone && class != Class::Page {
             // Pages may have been passed over for long, by which services gain nothing.
-            let (before, paid) = (lane.paid, lane.next(virtual_now));
-            lane.paid = paid;
-            self.reorder(key, before, paid);
+            let before = std::mem::replace(&mut lane.paid, next);
+            self.reorder(key, before, next);
         }
         if class != Class::Page {
             self.lane(key, weight, now).promised.pop_front();
@@ -234,10 +240,12 @@ impl<W> Lanes<W> {
         while lane.promised.front().is_some_and(is_late) {
             lane.promised.pop_front();
         }
-        let (waiting, promised) = (lane.waiting(), lane.promised.len());
+        let (waiting, promised) = (lane.services(), lane.promised.len());
         let last = match lane.promised.back() {
             Some((last, _)) => *last,
             None if waiting > 0 => lane.paid + lane.cost() * (waiting as u64 - 1),
+            // Pages alone: it takes the place of the first.
+            None if lane.waiting() > 0 => lane.paid.saturating_sub(lane.cost()),
             None => lane.paid.max(virtual_now),
         };
         let paid = last.max(virtual_now) + lane.cost();

@@ -57,6 +57,11 @@ impl Pages {
         }
     }
 
+    /// Takes back a page's call that was not made after all.
+    pub(super) fn refund(&mut self) {
+        self.made = self.made.saturating_sub(1);
+    }
+
     /// Whether a page's call may be next, if `all` wait.
     pub(super) fn may_go(&self, all: usize) -> bool {
         let is_fair = || f64::from(self.taken) + 1.0 <= self.share * (f64::from(self.of) + 1.0);

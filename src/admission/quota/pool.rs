@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
-use tokio::time::{Instant as TokioInstant, sleep, timeout_at};
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant as TokioInstant, timeout, timeout_at};
 
+use crate::admission::quota::lanes::Class;
 use crate::admission::quota::shares::{Division, divide};
 use crate::admission::quota::state::{Level, Portion, State, Waiter};
 use crate::admission::quota::wanted::{Exhausted, Wanted, seconds_until};
@@ -24,11 +25,14 @@ pub struct Pool {
     begun: Instant,
     mode: Mode,
     state: Mutex<State<Permit>>,
+    /// Wakes whoever gives out permits.
+    wake: Arc<Notify>,
 }
 
 /// A permit for one call.
 pub struct Permit {
     pool: Arc<Pool>,
+    class: Class,
     progress: Progress,
     /// Whether the quota was only observed, and would have made the call wait.
     exceeds: bool,
@@ -47,7 +51,8 @@ impl Pool {
     pub fn new(quota: Quota, share_of_pages: f64, clock: Arc<dyn Clock>) -> Arc<Pool> {
         let state = State::new(quota, share_of_pages, clock.now().unix_timestamp());
         let begun = clock.instant();
-        Arc::new(Pool { clock, begun, mode: quota.mode, state: Mutex::new(state) })
+        let (state, wake) = (Mutex::new(state), Arc::default());
+        Arc::new(Pool { clock, begun, mode: quota.mode, state, wake })
     }
 
     /// A permit, if nobody waits for one and there is one now.
@@ -62,7 +67,7 @@ impl Pool {
         state.lanes.pass(wanted.key, weight, wanted.class, now);
         state.spend(now);
         drop(state);
-        Some(self.permit(!is_free))
+        Some(self.permit(wanted.class, !is_free))
     }
 
     /// Waits for a permit in the key's turn, after `try_take` gave none, or returns at once if there will be none in time.
@@ -96,11 +101,14 @@ impl Pool {
             return Queued::Exhausted(state.refuse(wanted, now));
         }
         let (granted, waiting) = oneshot::channel();
-        state.lanes.push(key, weight, class, Waiter { granted, until }, now);
+        state.lanes.push(key, weight, class, Waiter { granted, until, class }, now);
         let is_driven = std::mem::replace(&mut state.is_driven, true);
         drop(state);
         if !is_driven {
-            tokio::spawn(drive(Arc::downgrade(self)));
+            tokio::spawn(drive(Arc::downgrade(self), Arc::clone(&self.wake)));
+        } else if class != Class::Page {
+            // The rest may have been for pages, which have to wait longer.
+            self.wake.notify_one();
         }
         Queued::Waits((waiting, until))
     }
@@ -134,12 +142,13 @@ impl Pool {
             }
             let Some(waiter) = state.lanes.pop() else { return Some(LONGEST_REST) };
             if waiter.granted.is_closed() {
+                state.lanes.refund(waiter.class);
                 continue;
             }
             state.spend(now);
             drop(state);
             // Whoever has left gives the permit back by dropping it, so nothing may be locked here.
-            let _ = waiter.granted.send(self.permit(false));
+            let _ = waiter.granted.send(self.permit(waiter.class, false));
         }
     }
 
@@ -222,8 +231,8 @@ impl Pool {
         Some(Portion { limit, left, reset })
     }
 
-    fn permit(self: &Arc<Pool>, exceeds: bool) -> Permit {
-        Permit { pool: Arc::clone(self), progress: Progress::Granted, exceeds }
+    fn permit(self: &Arc<Pool>, class: Class, exceeds: bool) -> Permit {
+        Permit { pool: Arc::clone(self), class, progress: Progress::Granted, exceeds }
     }
 
     /// Seconds since the pool began.
@@ -274,7 +283,7 @@ impl Drop for Permit {
             Progress::Finished => return,
             // X may have counted it.
             Progress::Sent => state.learn(None, 1, 0.0),
-            Progress::Granted => state.refund(),
+            Progress::Granted => state.refund(self.class),
         }
         drop(state);
         self.advance();
@@ -297,10 +306,10 @@ impl Drop for Leaving<'_> {
 }
 
 /// Gives out permits as they become free, as long as anybody waits.
-async fn drive(pool: Weak<Pool>) {
+async fn drive(pool: Weak<Pool>, wake: Arc<Notify>) {
     loop {
         let Some(rest) = pool.upgrade().and_then(|pool| pool.advance(true)) else { return };
-        sleep(rest).await;
+        let _ = timeout(rest, wake.notified()).await;
     }
 }
 

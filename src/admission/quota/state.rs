@@ -80,6 +80,7 @@ pub(super) struct State<G> {
 pub(super) struct Waiter<G> {
     pub(super) granted: oneshot::Sender<G>,
     pub(super) until: TokioInstant,
+    pub(super) class: Class,
 }
 
 impl<G> State<G> {
@@ -171,7 +172,8 @@ impl<G> State<G> {
     }
 
     /// Takes back a call that was not made after all.
-    pub(super) fn refund(&mut self) {
+    pub(super) fn refund(&mut self, class: Class) {
+        self.lanes.refund(class);
         self.in_flight = self.in_flight.saturating_sub(1);
         self.seconds.refund();
         self.windows.iter_mut().for_each(|window| window.spend(-1.0));

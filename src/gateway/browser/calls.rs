@@ -87,16 +87,24 @@ impl Drop for Spending {
 
 impl Gateway {
     /// Begins to count the calls of a page's question, which are added to `made`.
-    pub(in crate::gateway) fn begin_spending(
+    pub(in crate::gateway) async fn begin_spending(
         &self,
         token: &Arc<Token>,
         made: &MadeCalls,
     ) -> Spending {
+        let mut known = 0;
+        if token.calls.is_some() && !self.0.page_calls.has(&token.id) {
+            // Another replica may know it, or this one did before it began anew. Without the database, each replica
+            // counts for itself.
+            let listed = self.0.store.list_token_calls(&[token.id.as_str().into()]).await;
+            known = listed.unwrap_or_default().first().map_or(0, |(_, calls)| in_u32(*calls));
+        }
         let limited = |most| LimitedToken {
             id: token.id.as_str().into(),
             key_id: token.key_id.as_str().into(),
             ends_at: self.refused_from(token),
             most,
+            known,
         };
         Spending {
             gateway: self.clone(),
@@ -132,8 +140,12 @@ impl Gateway {
         }
         let counted = calls.counted(self.now().unix_timestamp());
         for (token, all) in store.list_token_calls(&counted).await? {
-            calls.learn(&token, u32::try_from(all).unwrap_or(u32::MAX));
+            calls.learn(&token, in_u32(all));
         }
         Ok(())
     }
+}
+
+fn in_u32(calls: i64) -> u32 {
+    u32::try_from(calls).unwrap_or(u32::MAX)
 }

@@ -70,8 +70,8 @@ impl Gateway {
 
     /// Writes what pages have asked and taken since the last time; what cannot be written is kept for the next.
     pub async fn settle_pages(&self) -> Result<(), store::Error> {
-        self.reconcile_page_calls().await?;
-        self.write_page_usage().await
+        let (calls, usage) = (self.reconcile_page_calls().await, self.write_page_usage().await);
+        calls.and(usage)
     }
 
     async fn write_page_usage(&self) -> Result<(), store::Error> {

@@ -115,7 +115,11 @@ impl Gateway {
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
         let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
         // At most half of the time, so that a slow look-up leaves enough to go on without it.
-        let mut spending = token.as_ref().map(|token| self.begin_spending(token, &caller.made));
+        let mut spending = None;
+        if let Some(token) = &token {
+            // Boxed, since services need none of it.
+            spending = Some(Box::pin(self.begin_spending(token, &caller.made)).await);
+        }
         let mut looked_up = Vec::new();
         let author = token.as_ref().and_then(|token| token.bounds.author);
         if let (Some(author), Some(spending)) = (author, &mut spending) {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
-use crate::pages::{Pages, places};
+use crate::pages::{Pages, page_key, page_key_with, places};
 
 /// A gateway that looks posts up.
 async fn start(database: &Database) -> Pages {
@@ -88,7 +88,7 @@ async fn pages_make_so_many_look_ups_a_minute(database: Database) {
     let pages = start(&database).await;
     let mut tokens = Vec::new();
     for _ in 0..3 {
-        let key = crate::pages::page_key(&pages.gateway).await;
+        let key = page_key(&pages.gateway).await;
         let author = &pages.gateway.sandbox.user("alice").user_id;
         let body = json!({ "question": { "author": author, "engagement_types": ["impressions"] } });
         let made = pages.mint_with(&key, &body).send().await.json();
@@ -143,15 +143,8 @@ async fn a_look_up_that_fails_says_nothing_of_the_post(database: Database) {
 async fn the_author_is_an_account_that_the_key_may_use(database: Database) {
     let pages = start(&database).await;
     let sandbox = &pages.gateway.sandbox;
-    let narrow = pages
-        .gateway
-        .new_key(|key| {
-            key.scopes.rights = [countersign::model::key::Right::Browser].into();
-            key.scopes.origins =
-                vec![countersign::model::Origin::parse(crate::gateway::ORIGIN).unwrap()];
-            key.scopes.accounts = Some(vec![pages.gateway.id("bob")]);
-        })
-        .await;
+    let bob = pages.gateway.id("bob");
+    let narrow = page_key_with(&pages.gateway, |scopes| scopes.accounts = Some(vec![bob])).await;
     let alice = &sandbox.user("alice").user_id;
     for (key, question, at) in [
         (&narrow, json!({ "author": alice }), "/question/author"),

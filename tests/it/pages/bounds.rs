@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::database::{Database, on_both};
 use crate::gateway::TestGateway;
 use crate::http::Answer;
-use crate::pages::{ASK, Pages, places};
+use crate::pages::{ASK, Pages, page_key_with, places};
 
 /// A question with a part of each kind.
 fn wide(pages: &Pages) -> Value {
@@ -218,16 +218,12 @@ async fn parts_that_a_token_leaves_open_are_the_pages_own(database: Database) {
 
 async fn rights_are_the_keys_at_the_time_of_the_question(database: Database) {
     let pages = Pages::start(&database).await;
-    let narrow = pages
-        .gateway
-        .new_key(|key| {
-            key.scopes.rights = [countersign::model::key::Right::Browser].into();
-            key.scopes.origins =
-                vec![countersign::model::Origin::parse(crate::gateway::ORIGIN).unwrap()];
-            key.scopes.endpoints = Some(vec![Endpoint::Totals]);
-            key.scopes.accounts = Some(vec![pages.gateway.id("bob")]);
-        })
-        .await;
+    let bob = pages.gateway.id("bob");
+    let narrow = page_key_with(&pages.gateway, |scopes| {
+        scopes.endpoints = Some(vec![Endpoint::Totals]);
+        scopes.accounts = Some(vec![bob]);
+    })
+    .await;
     let body = json!({ "question": { "tweet_ids": pages.posts() } });
     let token = pages.mint_with(&narrow, &body).send().await.json();
     let token = token["token"].as_str().unwrap();

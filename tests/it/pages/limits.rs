@@ -85,6 +85,25 @@ async fn an_address_asks_no_more_with_many_tokens(database: Database) {
     assert_eq!(ask(&json!({})).await.status, 200);
 }
 
+/// Whoever has an IPv6 network has all of its addresses.
+async fn pages_behind_a_trusted_proxy_count_by_the_network_that_it_names(database: Database) {
+    let pages = start(&database, |config| {
+        config.browser.address_per_minute = 1;
+        config.server.trusted_proxies = crate::gateway::trusting("127.0.0.1");
+    })
+    .await;
+    let ask = async |from: &str| {
+        let ask = pages.ask(&pages.plain_token().await, &json!({}));
+        ask.header("x-forwarded-for", from).send().await
+    };
+    for from in ["203.0.113.9", "198.51.100.1", "2001:db8::1", "2001:db8:0:1::1"] {
+        assert_eq!(ask(from).await.status, 200, "{from}");
+    }
+    for from in ["203.0.113.9", "2001:db8::2", "2001:db8:0:1:ffff::1"] {
+        waits(&ask(from).await);
+    }
+}
+
 async fn a_token_takes_so_many_calls_over_all_replicas(database: Database) {
     let pages = start(&database, |_| ()).await;
     let other =
@@ -124,6 +143,9 @@ async fn a_token_takes_so_many_calls_over_all_replicas(database: Database) {
     for gateway in [&pages.gateway, &other] {
         waits(&ask(gateway, &one).await);
     }
+    let late =
+        TestGateway::build(pages.gateway.sandbox.again(), &database.settings(), |_| ()).await;
+    waits(&ask(&late, &one).await);
     assert_eq!(pages.gateway.arrived("/insights/engagement/28hr").await.len(), 4);
     // What ended is forgotten.
     let now = pages.gateway.sandbox.clock.now_s() + 700;
@@ -232,6 +254,7 @@ on_both!(
     a_token_asks_so_often_a_minute_and_again_after_the_wait_that_is_told,
     a_holder_asks_no_more_with_many_tokens,
     an_address_asks_no_more_with_many_tokens,
+    pages_behind_a_trusted_proxy_count_by_the_network_that_it_names,
     a_token_takes_so_many_calls_over_all_replicas,
     calls_that_were_not_made_are_not_counted,
     calls_count_however_a_question_ends,

@@ -61,7 +61,7 @@ async fn what_is_wrong_is_told_at_its_place(database: Database) {
     question["engagement_types"] = json!(["likes"]);
     question["groupings"] = json!({ "g": { "group_by": ["post"] } });
     question["accounts"] = json!(["@alice"]);
-    let cases: [(Value, &[&str]); 9] = [
+    let cases: [(Value, &[&str]); 10] = [
         (json!({}), &[""]),
         (json!({ "question": {} }), &["/question/tweet_ids"]),
         (json!({ "question": [] }), &["/question"]),
@@ -82,7 +82,14 @@ async fn what_is_wrong_is_told_at_its_place(database: Database) {
             &["/subject", "/expires_in", "/max_age"],
         ),
         (json!({ "question": pages.question(), "expires_in": "0s" }), &["/expires_in"]),
-        (json!({ "question": pages.question(), "expires_in": 600, "max_age": "soon" }), &[""]),
+        (
+            json!({ "question": pages.question(), "expires_in": 600, "max_age": "soon" }),
+            &["/expires_in", "/max_age"],
+        ),
+        (
+            json!({ "question": pages.question(), "expires_in": "10m", "subject": "other" }),
+            &["/subject"],
+        ),
         (
             json!({ "question": pages.question(), "max_age": "soon", "origins": ["null"] }),
             &["/max_age", "/origins/0"],

@@ -16,7 +16,7 @@ mod subjects;
 mod told;
 
 use countersign::model::Origin;
-use countersign::model::key::Right;
+use countersign::model::key::{Right, Scopes};
 use serde_json::{Value, json};
 
 use crate::database::Database;
@@ -94,11 +94,17 @@ fn ask_at(gateway: &TestGateway, token: &str, body: &Value) -> Ask {
 
 /// A key that makes tokens for pages of two origins.
 async fn page_key(gateway: &TestGateway) -> String {
+    page_key_with(gateway, |_| ()).await
+}
+
+/// The same with scopes that are changed.
+async fn page_key_with(gateway: &TestGateway, change: impl FnOnce(&mut Scopes)) -> String {
     let origins = || [ORIGIN, SECOND].map(|origin| Origin::parse(origin).unwrap()).to_vec();
     gateway
         .new_key(|key| {
             key.scopes.rights = [Right::Browser].into();
             key.scopes.origins = origins();
+            change(&mut key.scopes);
         })
         .await
 }

@@ -158,3 +158,42 @@ fn pages_leave_the_rest_of_a_window_to_others_who_call() {
         lanes.pass(&page, 1.0, Class::Page, 0.0);
     }
 }
+
+/// A key with pages in its lane has its part of the calls, one service after the other.
+#[test]
+fn pages_that_wait_cost_their_keys_services_nothing() {
+    let mut lanes: Lanes<u32> = Lanes::new(0.0);
+    let (other, both): (Arc<str>, Arc<str>) = ("other".into(), "both".into());
+    for number in 0..200 {
+        lanes.push(&both, 1.0, Class::Page, 1000 + number, 0.0);
+        lanes.push(&other, 1.0, Class::Part, number, 0.0);
+    }
+    let mut of_both = 0;
+    lanes.push(&both, 1.0, Class::Part, 500, 0.0);
+    for _ in 0..100 {
+        if lanes.pop() == Some(500) {
+            of_both += 1;
+            lanes.push(&both, 1.0, Class::Part, 500, 0.0);
+        }
+    }
+    assert!((49..=51).contains(&of_both), "{of_both}");
+    // A refused one waits for services alone.
+    let place = lanes.promise(&both, 1.0, Class::Part, 0.0);
+    assert!(place < 5.0, "{place}");
+}
+
+#[test]
+fn a_pages_call_that_was_not_made_is_given_back() {
+    let mut lanes: Lanes<u32> = Lanes::new(0.5);
+    let (service, page): (Arc<str>, Arc<str>) = ("service".into(), "page".into());
+    lanes.begin_window(1, Some(4.0));
+    lanes.pass(&service, 1.0, Class::Part, 0.0);
+    for _ in 0..2 {
+        lanes.pass(&page, 1.0, Class::Page, 0.0);
+    }
+    assert!(!lanes.is_free(Class::Page));
+    lanes.refund(Class::Part);
+    assert!(!lanes.is_free(Class::Page));
+    lanes.refund(Class::Page);
+    assert!(lanes.is_free(Class::Page));
+}
