@@ -229,10 +229,13 @@ async fn what_cannot_be_written_counts_all_the_same(database: Database) {
     let token = pages.token(&body).await;
     let ask = async || pages.ask(&token, &json!({})).send().await;
     assert_eq!(ask().await.status, 200);
-    for table in ["token_calls", "subject_usage"] {
-        database.run(&format!("alter table {table} rename to elsewhere")).await;
-        pages.gateway.inner.settle_pages().await.unwrap_err();
-        database.run(&format!("alter table elsewhere rename to {table}")).await;
+    let tables = ["token_calls", "subject_usage"];
+    for table in tables {
+        database.run(&format!("alter table {table} rename to {table}_gone")).await;
+    }
+    pages.gateway.inner.settle_pages().await.unwrap_err();
+    for table in tables {
+        database.run(&format!("alter table {table}_gone rename to {table}")).await;
     }
     pages.gateway.inner.settle_pages().await.unwrap();
     assert_eq!(ask().await.status, 200);
