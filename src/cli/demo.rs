@@ -379,7 +379,8 @@ async fn key(
     scopes: Scopes,
 ) -> Result<String, Failure> {
     let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    if let Ok(known) = deployment.gateway.check_key(&kept, role.kind(), here).await
+    if !kept.is_empty()
+        && let Ok(known) = deployment.gateway.check_key(&kept, role.kind(), here).await
         && known.key.scopes == scopes
     {
         return Ok(kept);

@@ -74,6 +74,8 @@ async fn its_card_says_where_and_with_what() {
         fields,
         ["accounts", "admin", "admin_key", "front", "gateway", "key", "link", "sandbox"]
     );
+    let log = running.err.text();
+    assert!(!log.contains("WARN") && !log.contains("\"level\":\"warn"), "{log}");
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let text = |field: &str| first[field].as_str().unwrap().to_owned();
 
