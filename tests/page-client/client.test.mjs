@@ -220,7 +220,7 @@ test("what the back end refuses is told, and what its network loses is tried aga
   assert.deepEqual((({ code, status }) => [code, status])(await failure(gives.ask(question))), ["not_allowed", 403]);
   for (const given of [undefined, "", {}, { token: "" }, new Response("<h1>Sign in</h1>")]) {
     const nothing = await failure(client({ fetchToken: async () => given }).ask(question));
-    assert.deepEqual([nothing.code, nothing.detail], ["no_token", "fetchToken gave no {token, renew_in}"]);
+    assert.deepEqual([nothing.code, nothing.detail], ["no_token", "fetchToken gave none"]);
   }
   const fails = client({ fetchToken: () => Promise.reject(new RangeError("of its own")) });
   await assert.rejects(fails.ask(question), RangeError);

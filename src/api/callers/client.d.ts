@@ -111,8 +111,11 @@ export interface Token {
 export interface Settings {
   /** The gateway's address. */
   url: string;
-  /** Fetches a new token from the page's own back end: the response as it is, or the token. */
-  fetchToken: () => Promise<Response | Token>;
+  /**
+   * Fetches a new token from the page's own back end: the response as it is, or what is in it. A text alone is taken for
+   * a token, and renewed when it is refused.
+   */
+  fetchToken: () => Promise<Response | Token | string>;
   /** For how many milliseconds a question is asked again while there is no answer; 60,000 by default. */
   patience?: number;
 }

@@ -72,7 +72,7 @@ export class Countersign {
   /** @param {object} question @param {Options} options @param {string} Accept @param {(it: Response) => any} read */
   async #send(question, { signal, deadline }, Accept, read) {
     const body = JSON.stringify(question);
-    // Page clocks may be off.
+    // The page's clock may be wrong.
     const end = performance.now() + this.#patience;
     let renewed = false;
     for (let attempt = 0; ; attempt++) {
@@ -113,10 +113,9 @@ export class Countersign {
     const asked = performance.now();
     let given = await abortable(Promise.resolve(this.#fetchToken()), AbortSignal.timeout(30_000));
     if (given instanceof Response) given = await (await checked(given)).json().catch(() => {});
-    // Renewed once it is refused.
+    // It is renewed when it is refused.
     if (typeof given == "string") given = { token: given };
-    const detail = "fetchToken gave no {token, renew_in}";
-    if (!given?.token) throw new CountersignError({ code: "no_token", detail, ...given });
+    if (!given?.token) throw new CountersignError({ code: "no_token", detail: "fetchToken gave none", ...given });
     this.#token = given.token;
     this.#renewAt = asked + given.renew_in * 1000;
   }

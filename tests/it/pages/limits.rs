@@ -1,10 +1,12 @@
 //! How much pages may ask: by token, by holder, by address, and in calls to X.
 
 use countersign::config::Config;
+use countersign::model::Origin;
+use countersign::model::key::Right;
 use serde_json::json;
 
 use crate::database::{Database, on_both};
-use crate::gateway::TestGateway;
+use crate::gateway::{ORIGIN, TestGateway};
 use crate::http::Answer;
 use crate::pages::{Pages, ask_at, places};
 
@@ -83,6 +85,37 @@ async fn an_address_asks_no_more_with_many_tokens(database: Database) {
         pages.ask("csb_x", &json!({})).send().await.is_own(401, "token_invalid");
     }
     assert_eq!(ask(&json!({})).await.status, 200);
+}
+
+/// A key's own limits hold for its services, and once more for all its pages together.
+async fn pages_take_nothing_of_the_limits_of_their_keys_services(database: Database) {
+    let pages = start(&database, |_| ()).await;
+    let origins = vec![Origin::parse(ORIGIN).unwrap()];
+    let key = pages
+        .gateway
+        .new_key(|new| {
+            new.scopes.rights = [Right::Browser].into();
+            new.scopes.origins = origins;
+            new.limits.per_minute = Some(4);
+        })
+        .await;
+    pages.gateway.inner.catch_up_once().await.unwrap();
+    // Making two tokens is two requests of the service.
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let made = pages.mint_with(&key, &json!({ "question": pages.question() })).send().await;
+        tokens.push(made.json()["token"].as_str().unwrap().to_owned());
+    }
+    for number in 0..4 {
+        assert_eq!(pages.ask(&tokens[number % 2], &json!({})).send().await.status, 200);
+    }
+    for token in &tokens {
+        waits(&pages.ask(token, &json!({})).send().await);
+    }
+    for status in [201, 201, 429] {
+        let made = pages.mint_with(&key, &json!({ "question": pages.question() })).send().await;
+        assert_eq!(made.status, status, "{}", made.text());
+    }
 }
 
 /// Whoever has an IPv6 network has all of its addresses.
@@ -257,6 +290,7 @@ on_both!(
     a_token_asks_so_often_a_minute_and_again_after_the_wait_that_is_told,
     a_holder_asks_no_more_with_many_tokens,
     an_address_asks_no_more_with_many_tokens,
+    pages_take_nothing_of_the_limits_of_their_keys_services,
     pages_behind_a_trusted_proxy_count_by_the_network_that_it_names,
     a_token_takes_so_many_calls_over_all_replicas,
     calls_that_were_not_made_are_not_counted,
