@@ -16,5 +16,5 @@ pub use crate::admission::memory::{Held, Memory};
 pub use crate::admission::page_calls::{
     LimitedToken, NoCalls, PageCalls, ReservedCalls, WrittenCalls,
 };
-pub use crate::admission::page_limits::{PageLimiter, PageQuestion};
+pub use crate::admission::page_limits::{OverPageLimit, PageLimit, PageLimiter, PageQuestion};
 pub use crate::admission::turns::{Rules, Turn, Turns};

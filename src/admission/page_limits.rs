@@ -2,6 +2,7 @@
 //! minute, wherever it begins, has more of them. The tables are bounded: whoever does not fit is refused.
 
 use std::collections::HashMap;
+use std::fmt::{Display, Formatter};
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -65,23 +66,75 @@ pub struct PageQuestion<'a> {
     pub most_of_address: u32,
 }
 
+/// A limit of what pages may ask that is reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OverPageLimit {
+    pub limit: PageLimit,
+    pub retry_after: Duration,
+}
+
+/// What is limited.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PageLimit {
+    /// Questions a minute with a token, by its holder, from an address, and of the key that made the token.
+    Token,
+    Holder,
+    Address,
+    Key,
+    /// The calls to X that a token may take.
+    Calls,
+    /// Look-ups of posts' authors for pages.
+    LookUps,
+    /// What this process counts at once.
+    Room,
+}
+
+impl PageLimit {
+    pub fn after(self, retry_after: Duration) -> OverPageLimit {
+        OverPageLimit { limit: self, retry_after }
+    }
+}
+
+impl Display for PageLimit {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            PageLimit::Token => "this token has asked as much as it may in a minute",
+            PageLimit::Holder => "the holder of this token has asked as much as they may in a minute",
+            PageLimit::Address => "as much as may be asked in a minute has come from this address",
+            PageLimit::Key => "too much is asked with the tokens of this application",
+            PageLimit::Calls => {
+                "this token has too few calls to X left for that; ask for less, or your own back end for a new token"
+            }
+            PageLimit::LookUps => {
+                "the authors of too many posts were looked up for pages within a minute"
+            }
+            PageLimit::Room => "more pages ask than this gateway can keep count of",
+        })
+    }
+}
+
 impl PageLimiter {
     pub fn new(clock: Arc<dyn Clock>) -> PageLimiter {
         let begun = clock.instant();
         PageLimiter { clock, begun, counters: Mutex::default() }
     }
 
-    /// Counts a question everywhere, or nowhere and says how long to wait.
-    pub fn begin(&self, asked: &PageQuestion<'_>) -> Result<(), Duration> {
+    /// Counts a question everywhere, or nowhere and says which limit is reached and how long to wait.
+    pub fn begin(&self, asked: &PageQuestion<'_>) -> Result<(), OverPageLimit> {
         let holder = || (asked.key_id.into(), asked.subject.into());
         let is_named = !asked.subject.is_empty();
         let mut counters = self.lock();
         let seconds = self.seconds();
         let Counters { tokens, holders, addresses, .. } = &mut *counters;
-        let of_token = tokens.check(&asked.token.into(), asked.most_of_token, seconds);
-        let of_holder =
-            if is_named { holders.check(&holder(), asked.most_of_token, seconds) } else { Ok(()) };
-        let of_address = addresses.check(&asked.address, asked.most_of_address, seconds);
+        let most = asked.most_of_token;
+        let of_token = tokens.check(PageLimit::Token, &asked.token.into(), most, seconds);
+        let of_holder = if is_named {
+            holders.check(PageLimit::Holder, &holder(), most, seconds)
+        } else {
+            Ok(())
+        };
+        let most = asked.most_of_address;
+        let of_address = addresses.check(PageLimit::Address, &asked.address, most, seconds);
         all_of([of_token, of_holder, of_address])?;
         tokens.count(asked.token.into(), seconds);
         if is_named {
@@ -92,12 +145,12 @@ impl PageLimiter {
     }
 
     /// Counts a look-up of posts for pages of a key, or says how long to wait.
-    pub fn begin_look_up(&self, app: &str, key_id: &str) -> Result<(), Duration> {
+    pub fn begin_look_up(&self, app: &str, key_id: &str) -> Result<(), OverPageLimit> {
         let mut counters = self.lock();
         let seconds = self.seconds();
         let Counters { of_apps, of_keys, .. } = &mut *counters;
-        let of_app = of_apps.check(&app.into(), LOOK_UPS_OF_APP, seconds);
-        let of_key = of_keys.check(&key_id.into(), LOOK_UPS_OF_KEY, seconds);
+        let of_app = of_apps.check(PageLimit::LookUps, &app.into(), LOOK_UPS_OF_APP, seconds);
+        let of_key = of_keys.check(PageLimit::LookUps, &key_id.into(), LOOK_UPS_OF_KEY, seconds);
         all_of([of_app, of_key])?;
         of_apps.count(app.into(), seconds);
         of_keys.count(key_id.into(), seconds);
@@ -114,9 +167,10 @@ impl PageLimiter {
     }
 }
 
-/// Whether all agree; otherwise, the longest time to wait.
-fn all_of<const N: usize>(checked: [Result<(), Duration>; N]) -> Result<(), Duration> {
-    checked.into_iter().filter_map(Result::err).max().map_or(Ok(()), Err)
+/// Whether all agree; otherwise, the limit for which to wait longest.
+fn all_of<const N: usize>(checked: [Result<(), OverPageLimit>; N]) -> Result<(), OverPageLimit> {
+    let over = checked.into_iter().filter_map(Result::err);
+    over.max_by_key(|over| over.retry_after).map_or(Ok(()), Err)
 }
 
 impl<K> Default for Table<K> {
@@ -127,17 +181,27 @@ impl<K> Default for Table<K> {
 
 impl<K: Eq + Hash> Table<K> {
     /// Whether one more may come now; otherwise, how long to wait.
-    fn check(&mut self, who: &K, most: u32, seconds: u64) -> Result<(), Duration> {
+    fn check(
+        &mut self,
+        limit: PageLimit,
+        who: &K,
+        most: u32,
+        seconds: u64,
+    ) -> Result<(), OverPageLimit> {
         let slot = seconds / SLOT;
         if let Some(counter) = self.counters.get_mut(who) {
             counter.advance(slot);
-            return counter.check(most, seconds);
+            return counter.check(most, seconds).map_err(|wait| limit.after(wait));
         }
         if self.counters.len() >= MOST && self.swept != slot {
             self.swept = slot;
             self.counters.retain(|_, counter| counter.is_in_use(slot));
         }
-        if self.counters.len() < MOST { Ok(()) } else { Err(UNTIL_OTHERS_LEAVE) }
+        if self.counters.len() < MOST {
+            Ok(())
+        } else {
+            Err(PageLimit::Room.after(UNTIL_OTHERS_LEAVE))
+        }
     }
 
     fn count(&mut self, who: K, seconds: u64) {
@@ -183,12 +247,12 @@ mod tests {
     use super::*;
 
     fn counted(table: &mut Table<&str>, most: u32, seconds: u64) -> Option<u64> {
-        match table.check(&"a", most, seconds) {
+        match table.check(PageLimit::Token, &"a", most, seconds) {
             Ok(()) => {
                 table.count("a", seconds);
                 None
             }
-            Err(wait) => Some(wait.as_secs()),
+            Err(over) => Some(over.retry_after.as_secs()),
         }
     }
 
@@ -223,13 +287,17 @@ mod tests {
     #[test]
     fn who_does_not_fit_is_refused_until_others_have_left() {
         let mut table: Table<usize> = Table::default();
+        let check = |table: &mut Table<usize>, who, most, seconds| {
+            table.check(PageLimit::Token, &who, most, seconds)
+        };
         for who in 0..MOST {
-            table.check(&who, 1, 0).unwrap();
+            check(&mut table, who, 1, 0).unwrap();
             table.count(who, 0);
         }
-        assert_eq!(table.check(&MOST, 1, 30), Err(UNTIL_OTHERS_LEAVE));
-        assert_eq!(table.check(&3, 2, 30), Ok(()), "who is counted already");
-        assert_eq!(table.check(&MOST, 1, 90), Ok(()));
+        let full = PageLimit::Room.after(UNTIL_OTHERS_LEAVE);
+        assert_eq!(check(&mut table, MOST, 1, 30), Err(full));
+        assert_eq!(check(&mut table, 3, 2, 30), Ok(()), "who is counted already");
+        assert_eq!(check(&mut table, MOST, 1, 90), Ok(()));
         assert_eq!(table.counters.len(), 1, "but for who was checked of late");
     }
 }

@@ -196,6 +196,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         }
         Task::Tokens { key, withdraw: _, subject, json } => {
             let withdrawn = deployment.gateway.withdraw_tokens(&key, subject, &ACTOR).await?;
+            let has_asked = withdrawn.has_asked;
             let withdrawn = Withdrawn::from(withdrawn);
             let whose = withdrawn
                 .subject
@@ -206,6 +207,11 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
             output::note(&format!(
                 "withdrew the tokens{whose} that {id} ({name}) made up to {until}"
             ));
+            if !has_asked {
+                output::note(&format!(
+                    "no question{whose} is on record: if there should be some, compare the name with those of `countersign key subjects`"
+                ));
+            }
             if json {
                 output::json(&withdrawn);
             }

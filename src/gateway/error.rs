@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::admission::OverLimit;
+use crate::admission::{OverLimit, OverPageLimit};
 use crate::gateway::app::reconnects::Reconnect;
 use crate::gateway::call::credential::Refusal;
 use crate::gateway::question::plan::{Missing, Reason};
@@ -70,8 +70,8 @@ pub enum Error {
     #[error("the token is not for pages of this origin")]
     OriginNotAllowed,
     /// Pages of the token, its holder or their address have asked too much.
-    #[error("too much was asked with this token, by its holder, or from this address")]
-    BrowserLimited { retry_after: Duration },
+    #[error("{}", .0.limit)]
+    BrowserLimited(OverPageLimit),
     /// A browser sent a key from a page, where whoever opens the page can read it.
     #[error(
         "a browser sent this key from another site, so whoever opens that page has it: revoke it, and give the page tokens instead. If no page holds it, and a proxy or framework has passed on a browser's headers, have that drop Origin and Sec-Fetch-Site, or use a key created with --in-browsers"
@@ -279,6 +279,12 @@ impl From<Refusal> for Detail {
                 "this request needs the token of the posts' author; name the account by user id or @screen_name",
             ),
         }
+    }
+}
+
+impl From<OverPageLimit> for Error {
+    fn from(over: OverPageLimit) -> Error {
+        Error::BrowserLimited(over)
     }
 }
 

@@ -32,7 +32,7 @@ use time::OffsetDateTime;
 use tokio::sync::Notify;
 
 pub use crate::admission::quota::{Class, Level, Patience, Portion};
-pub use crate::admission::{Handled, Held, OverLimit};
+pub use crate::admission::{Handled, Held, OverLimit, OverPageLimit, PageLimit};
 pub use crate::gateway::account::connect::{
     Begun, BegunPin, Callback, Finished, Invitation, LinkState,
 };

@@ -34,6 +34,9 @@ pub struct Demand {
     pub weight: f64,
     /// Calls that wait, and those made or refused since demand was last read.
     pub calls: u32,
+    /// Those of them that are for pages, and of these those that must wait for another window.
+    pub for_pages: u32,
+    pub held: u32,
     /// Calls made per second, on average over some time, as though there had been none before the first.
     pub pace: f64,
     /// How much of that time has passed since the first, from 0 to 1.

@@ -196,9 +196,10 @@ fn quota(row: QuotaRow) -> Result<((String, String), Lease), Error> {
 
 fn written(demand: &[Demand]) -> String {
     let one = |demand: &Demand| {
-        let Demand { key, weight, calls, pace, evidence, used, waiting } = demand;
+        let Demand { key, weight, calls, for_pages, held, pace, evidence, used, waiting } = demand;
         let (pace, evidence) = (whole(pace * THOUSAND), whole(evidence * MILLION));
-        format!("{key}:{}:{calls}:{pace}:{evidence}:{used}:{waiting}", whole(*weight))
+        let weight = whole(*weight);
+        format!("{key}:{weight}:{calls}:{pace}:{evidence}:{used}:{waiting}:{for_pages}:{held}")
     };
     demand.iter().map(one).collect::<Vec<_>>().join(" ")
 }
@@ -209,10 +210,11 @@ fn demand(text: &str) -> Option<Demand> {
     let mut number = || fields.next()?.parse::<u32>().ok();
     let (weight, calls, pace, evidence) = (number()?, number()?, number()?, number()?);
     // Absent in what programs before the first release wrote.
-    let (used, waiting) = (number().unwrap_or_default(), number().unwrap_or_default());
+    let mut number = || number().unwrap_or_default();
+    let (used, waiting, for_pages, held) = (number(), number(), number(), number());
     let [weight, pace, evidence] = [weight, pace, evidence].map(f64::from);
     let (pace, evidence) = (pace / THOUSAND, evidence / MILLION);
-    Some(Demand { key, weight, calls, pace, evidence, used, waiting })
+    Some(Demand { key, weight, calls, for_pages, held, pace, evidence, used, waiting })
 }
 
 fn count(number: i64) -> u32 {

@@ -38,15 +38,21 @@ impl Store {
                  calls = subject_usage.calls + excluded.calls";
         self.write(|| async {
             let mut work = self.begin().await?;
-            for SubjectUsage { subject, questions, calls } in usage {
-                for subject in [subject, OTHERS] {
-                    let query = work.query(sql).bind(day).bind(key_id).bind(subject);
-                    let query = query.bind(*questions).bind(*calls);
-                    let query = query.bind(OTHERS).bind(MOST_SUBJECTS);
-                    if work.execute(query).await? > 0 {
-                        break;
-                    }
+            let mut add = async |one: &SubjectUsage| {
+                let query = work.query(sql).bind(day).bind(key_id).bind(&one.subject);
+                let query = query.bind(one.questions).bind(one.calls);
+                work.execute(query.bind(OTHERS).bind(MOST_SUBJECTS)).await
+            };
+            let mut others = SubjectUsage { subject: OTHERS.to_owned(), questions: 0, calls: 0 };
+            for one in usage {
+                if add(one).await? == 0 {
+                    others.questions += one.questions;
+                    others.calls += one.calls;
                 }
+            }
+            // Last, since all replicas lock this row.
+            if others.questions > 0 || others.calls > 0 {
+                add(&others).await?;
             }
             Ok((work, ()))
         })
@@ -63,6 +69,14 @@ impl Store {
         let sql = "select subject, questions, calls from subject_usage
              where day = $1 and key_id = $2 order by questions desc, subject limit $3";
         self.fetch_all(self.query(sql).bind(day).bind(key_id).bind(i64::from(limit))).await
+    }
+
+    /// Whether the tokens of a key and subject have asked anything, as far back as that is kept.
+    pub async fn has_subject_asked(&self, key_id: &str, subject: &str) -> Result<bool, Error> {
+        let sql = "select day from subject_usage where key_id = $1 and subject = $2 limit 1";
+        let day: Option<(i64,)> =
+            self.fetch_optional(self.query(sql).bind(key_id).bind(subject)).await?;
+        Ok(day.is_some())
     }
 
     /// Deletes the days before this one, in days since 1970.

@@ -174,7 +174,7 @@ pub struct Withdrawn {
 
 impl From<gateway::Withdrawn> for Withdrawn {
     fn from(withdrawn: gateway::Withdrawn) -> Withdrawn {
-        let gateway::Withdrawn { key, subject, tokens_after } = withdrawn;
+        let gateway::Withdrawn { key, subject, tokens_after, has_asked: _ } = withdrawn;
         Withdrawn { key: key.id, name: key.name, subject, tokens_after: rfc3339(tokens_after) }
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Lane<W> {
     /// Calls that were made, and that were refused, since demand was last read.
     pub(super) made: u32,
     pub(super) refused: u32,
+    /// Those of them that were for pages.
+    pub(super) for_pages: u32,
     /// Calls that were made in a window, and in which.
     pub(super) used: u32,
     pub(super) used_of: u64,
@@ -45,6 +47,7 @@ impl<W> Lane<W> {
             promised: VecDeque::new(),
             made: 0,
             refused: 0,
+            for_pages: 0,
             used: 0,
             used_of: 0,
             pace: 0.0,
@@ -62,8 +65,9 @@ impl<W> Lane<W> {
     }
 
     /// Counts a call that is made in that window.
-    pub(super) fn count(&mut self, window: u64) {
+    pub(super) fn count(&mut self, window: u64, is_page: bool) {
         self.made = self.made.saturating_add(1);
+        self.for_pages = self.for_pages.saturating_add(u32::from(is_page));
         self.used = self.used(window).saturating_add(1);
         self.used_of = window;
     }

@@ -93,7 +93,7 @@ impl<W> Lanes<W> {
         }
         let (before, has_pages) = (lane.paid, lane.waiting() > 0);
         lane.paid = lane.paid.max(virtual_now) + lane.cost();
-        lane.count(window);
+        lane.count(window, class == Class::Page);
         let paid = lane.paid;
         self.now = paid - lane.cost();
         if has_pages {
@@ -152,7 +152,7 @@ impl<W> Lanes<W> {
         let is_page = lane.services() == 0;
         let waiter = lane.relayed.pop_front().or_else(|| lane.parts.pop_front());
         let waiter = waiter.or_else(|| lane.pages.pop_front());
-        lane.count(self.window);
+        lane.count(self.window, is_page);
         self.pages.count(is_page, self.waiting);
         self.pages.waiting -= usize::from(is_page && waiter.is_some());
         self.now = self.now.max(paid);
@@ -231,6 +231,7 @@ impl<W> Lanes<W> {
         if class == Class::Page {
             let lane = self.lane(key, weight, now);
             lane.refused = lane.refused.saturating_add(1);
+            lane.for_pages = lane.for_pages.saturating_add(1);
             return self.position(key, weight, class);
         }
         let virtual_now = self.now;
@@ -268,17 +269,20 @@ impl<W> Lanes<W> {
 
     /// What each active key has wanted since this was last read.
     pub(super) fn read_demand(&mut self) -> Vec<Demand> {
-        let (window, past) = (self.window, &self.past);
+        let (window, past, are_held) = (self.window, &self.past, self.pages.are_held());
         let demand = self.by_key.iter_mut().map(|(key, lane)| {
-            let (made, refused) = (lane.made, lane.refused);
-            (lane.made, lane.refused) = (0, 0);
+            let (made, refused, for_pages) = (lane.made, lane.refused, lane.for_pages);
+            (lane.made, lane.refused, lane.for_pages) = (0, 0, 0);
             lane.pace += (f64::from(made) - lane.pace) * NEWEST;
             lane.evidence += (1.0 - lane.evidence) * NEWEST;
-            let waiting = u32::try_from(lane.waiting()).unwrap_or(u32::MAX);
+            let waiting = whole(lane.waiting());
+            let for_pages = for_pages.saturating_add(whole(lane.pages.len()));
+            let held = if are_held { for_pages } else { 0 };
             let calls = waiting.saturating_add(made).saturating_add(refused);
             let (weight, pace, evidence) = (lane.own_weight, lane.pace, lane.evidence);
             let used = lane.used(window).saturating_add(past.get(key).copied().unwrap_or_default());
-            Demand { key: Arc::clone(key), weight, calls, pace, evidence, used, waiting }
+            let key = Arc::clone(key);
+            Demand { key, weight, calls, for_pages, held, pace, evidence, used, waiting }
         });
         let is_active = |demand: &Demand| demand.calls > 0 || demand.pace > LEAST_PACE;
         let mut active: Vec<Demand> = demand.filter(is_active).collect();
@@ -294,14 +298,25 @@ impl<W> Lanes<W> {
         }
     }
 
+    /// The most that pages take while others call, from 0 to 1.
+    pub(super) fn share_of_pages(&self) -> f64 {
+        self.pages.share()
+    }
+
+    /// Notes that services have called another process that uses the quota.
+    pub(super) fn note_services_elsewhere(&mut self) {
+        self.pages.note_others();
+    }
+
     /// How many windows end before a new call of a page is made.
     pub(super) fn windows_to_wait(&self, class: Class) -> f64 {
         if class == Class::Page { self.pages.windows_to_wait() } else { 0.0 }
     }
 
-    /// Counts the calls of another window from now on, if it has begun; it has so many, if that is known.
-    pub(super) fn begin_window(&mut self, window: u64, calls: Option<f64>) {
-        self.pages.set_window(calls);
+    /// Counts the calls of another window from now on, if it has begun. If others call, pages can make so many of them, if
+    /// that is known.
+    pub(super) fn begin_window(&mut self, window: u64, for_pages: Option<f64>) {
+        self.pages.set_most(for_pages);
         if self.window != window {
             self.window = window;
             self.past.clear();
@@ -314,7 +329,7 @@ impl<W> Lanes<W> {
         let active = self.by_key.iter().map(|(key, lane)| KeyUse {
             key: Arc::clone(key),
             calls: lane.used(self.window),
-            waiting: u32::try_from(lane.waiting()).unwrap_or(u32::MAX),
+            waiting: whole(lane.waiting()),
         });
         let past = self.past.iter();
         let past =
@@ -354,7 +369,11 @@ impl<W> Lanes<W> {
 }
 
 fn calls(count: usize) -> f64 {
-    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+    f64::from(whole(count))
+}
+
+fn whole(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

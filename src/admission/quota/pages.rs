@@ -14,7 +14,7 @@ pub(super) struct Pages {
     made: u32,
     /// The most of these, if others call as well.
     most: f64,
-    /// Whether others have called in the present window, and in the one before.
+    /// Whether others have called in the present window, and in the one before: any process that uses the quota.
     others_called: [bool; 2],
 }
 
@@ -36,9 +36,18 @@ impl Pages {
         self.others_called = [false, self.others_called[0]];
     }
 
-    /// Sets how many calls a window has, if that is known.
-    pub(super) fn set_window(&mut self, calls: Option<f64>) {
-        self.most = calls.map_or(f64::INFINITY, |calls| (calls * self.share).max(1.0));
+    pub(super) fn share(&self) -> f64 {
+        self.share
+    }
+
+    /// Sets how many of a window's calls they can make if others call, if that is known.
+    pub(super) fn set_most(&mut self, calls: Option<f64>) {
+        self.most = calls.map_or(f64::INFINITY, |calls| calls.max(1.0));
+    }
+
+    /// Notes that others call, though not this process.
+    pub(super) fn note_others(&mut self) {
+        self.others_called[0] = true;
     }
 
     /// Whether pages wait, and others too, if `all` wait.
@@ -65,7 +74,12 @@ impl Pages {
     /// Whether a page's call may be next, if `all` wait.
     pub(super) fn may_go(&self, all: usize) -> bool {
         let is_fair = || f64::from(self.taken) + 1.0 <= self.share * (f64::from(self.of) + 1.0);
-        self.windows_until(1.0) < 1.0 && (!self.is_contended(all) || is_fair())
+        !self.are_held() && (!self.is_contended(all) || is_fair())
+    }
+
+    /// Whether they must wait for another window.
+    pub(super) fn are_held(&self) -> bool {
+        self.windows_until(1.0) >= 1.0
     }
 
     /// How many windows end before the `n`-th call of a page from now.

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant as TokioInstant, timeout, timeout_at};
 
 use crate::admission::quota::lanes::Class;
-use crate::admission::quota::shares::{Division, divide};
+use crate::admission::quota::shares::{Division, Total, divide};
 use crate::admission::quota::state::{Level, Portion, State, Waiter};
 use crate::admission::quota::wanted::{Exhausted, Wanted, seconds_until};
 use crate::model::Clock;
@@ -172,7 +172,12 @@ impl Pool {
     pub fn divide(&self, own: &Lease, others: &[Lease], processes: usize) -> Division {
         let now = self.now();
         let state = self.lock();
-        divide(state.calls_per_second(now), &own.demand, others, processes)
+        let total = Total {
+            calls: state.calls_per_second(now),
+            processes,
+            share_of_pages: state.lanes.share_of_pages(),
+        };
+        divide(total, &own.demand, others)
     }
 
     /// Uses that from now on, and what the others know.
@@ -190,6 +195,11 @@ impl Pool {
         let made = |lease: &Lease| Some((lease.reported?.reset?, f64::from(lease.made)));
         minute.share_with(&others.iter().filter_map(made).collect::<Vec<_>>(), at);
         (state.share, state.due_share) = (division.share, division.due);
+        state.share_of_pages = division.share_of_pages;
+        let demand = || others.iter().flat_map(|lease| &lease.demand);
+        if demand().any(|demand| demand.calls > demand.for_pages) {
+            state.lanes.note_services_elsewhere();
+        }
         state.lanes.divide_weights(division.fractions);
         state.others = others.to_vec();
     }

@@ -19,54 +19,79 @@ pub struct Division {
     pub share: f64,
     /// The share that it can have in a moment: what the others' keys leave, and at least that of one key more.
     pub due: f64,
+    /// The share that its pages can have while anybody else calls: their part of what pages can have.
+    pub share_of_pages: f64,
     /// For each key, the part of its weight that counts in this process; all of it for keys that are not named.
     pub fractions: HashMap<Arc<str>, f64>,
 }
 
-/// The part of `own` beside the leases of `others`, where `calls` can be made in a second, if that is known, and
-/// `processes` are alive. The shares of all never exceed 1 together, since those of the others stay as they are
-/// until each renews its own.
-pub(super) fn divide(
-    calls: Option<f64>,
-    own: &[Demand],
-    others: &[Lease],
-    processes: usize,
-) -> Division {
+/// What there is to divide.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Total {
+    /// Calls that can be made in a second, if that is known.
+    pub(super) calls: Option<f64>,
+    /// Processes that are alive.
+    pub(super) processes: usize,
+    /// The most that pages take of it while anybody else calls, from 0 to 1.
+    pub(super) share_of_pages: f64,
+}
+
+/// The part of `own` beside the leases of `others`. The shares of all never exceed 1 together, since those of the others
+/// stay as they are until each renews its own.
+pub(super) fn divide(total: Total, own: &[Demand], others: &[Lease]) -> Division {
     let mut keys: BTreeMap<&Arc<str>, Key> = BTreeMap::new();
+    // Those that are held, too: what others then have of this window is not theirs.
+    let mut all_pages = Wish::default();
     let all = own.iter().map(|demand| (demand, true));
     let elsewhere = others.iter().flat_map(|lease| &lease.demand).map(|demand| (demand, false));
     for (demand, is_own) in all.chain(elsewhere) {
         let key = keys.entry(&demand.key).or_default();
-        let wanted = f64::from(demand.calls);
         key.weight = key.weight.max(demand.weight);
         key.pace += demand.pace;
-        key.evidence += demand.evidence * wanted;
-        key.wanted += wanted;
-        key.own += if is_own { wanted } else { 0.0 };
+        key.evidence += demand.evidence * f64::from(demand.calls);
+        key.services.add(demand.calls.saturating_sub(demand.for_pages), is_own);
+        key.pages.add(demand.for_pages.saturating_sub(demand.held), is_own);
+        all_pages.add(demand.for_pages, is_own);
     }
-    let calls = calls.unwrap_or_else(|| keys.values().map(|key| key.wanted).sum());
-    let calls = calls.max(f64::EPSILON);
+    let sum = |of: fn(&Key) -> f64| keys.values().map(of).sum::<f64>();
+    let (services, pages) = (sum(|key| key.services.wanted), sum(|key| key.pages.wanted));
+    let calls = total.calls.unwrap_or(services + pages).max(f64::EPSILON);
+    if services > 0.0 && total.share_of_pages < 1.0 {
+        let most = (calls * total.share_of_pages / pages.max(f64::EPSILON)).min(1.0);
+        for key in keys.values_mut() {
+            key.pages.shrink(most);
+        }
+    }
     let level = fair_level(calls, keys.values());
-    let granted = |key: &Key| key.wanted.min(key.weight * level);
-    let all: f64 = keys.values().map(granted).sum();
-    let mine: f64 = keys.values().map(|key| granted(key) * key.own / key.wanted.max(1.0)).sum();
-    let processes = f64::from(u32::try_from(processes.max(others.len() + 1)).unwrap_or(u32::MAX));
+    let all: f64 = keys.values().map(|key| key.granted(level)).sum();
+    let mine: f64 = keys.values().map(|key| key.granted_own(level)).sum();
+    let processes = total.processes.max(others.len() + 1);
+    let processes = f64::from(u32::try_from(processes).unwrap_or(u32::MAX));
     let spare = (calls - all).max(0.0) / processes;
     let taken: f64 = others.iter().map(|lease| lease.share).sum();
     let all_keys = f64::from(u32::try_from(keys.len()).unwrap_or(u32::MAX));
     let fraction = |of: &Key| {
+        let wanted = of.wanted();
         // A key that has called only others yet may call this process next.
-        let own = if of.own > 0.0 { of.own / of.wanted } else { 1.0 / (of.wanted + 1.0) };
+        let has_called = of.services.own + of.pages.own > 0.0;
+        let own = if has_called {
+            of.granted_own(level) / of.granted(level)
+        } else {
+            1.0 / (wanted + 1.0)
+        };
         let fair = of.weight * level;
-        let expected = fair * of.evidence / of.wanted;
+        let expected = fair * of.evidence / wanted;
         let correction = ((expected + DOUBT) / (of.pace + DOUBT)).clamp(LEAST, MOST);
-        own * if of.wanted > fair { correction } else { 1.0 }
+        own * if wanted > fair { correction } else { 1.0 }
     };
     let fractions = keys.iter().map(|(key, of)| (Arc::clone(key), fraction(of))).collect();
     let wanted = ((mine + spare) / calls).clamp(0.0, 1.0);
     Division {
         share: wanted.min(1.0 - taken).max(0.0),
         due: (1.0 - (all - mine) / calls).max(wanted).max(1.0 / (all_keys + 1.0)).min(1.0),
+        // One call more in all, so that pages may begin to call this process.
+        share_of_pages: total.share_of_pages * (all_pages.own + 1.0 / processes)
+            / (all_pages.wanted + 1.0),
         fractions,
     }
 }
@@ -74,25 +99,67 @@ pub(super) fn divide(
 #[derive(Default)]
 struct Key {
     weight: f64,
-    wanted: f64,
-    own: f64,
+    services: Wish,
+    pages: Wish,
     pace: f64,
     /// By the calls wanted.
     evidence: f64,
 }
 
+/// Calls that are wanted in all processes, and of these those in this one.
+#[derive(Default)]
+struct Wish {
+    wanted: f64,
+    own: f64,
+}
+
+impl Wish {
+    fn add(&mut self, calls: u32, is_own: bool) {
+        self.wanted += f64::from(calls);
+        self.own += if is_own { f64::from(calls) } else { 0.0 };
+    }
+
+    fn shrink(&mut self, to: f64) {
+        self.wanted *= to;
+        self.own *= to;
+    }
+
+    /// This process's part of what is granted of it.
+    fn own_of(&self, granted: f64) -> f64 {
+        if self.wanted > 0.0 { granted * self.own / self.wanted } else { 0.0 }
+    }
+}
+
+impl Key {
+    fn wanted(&self) -> f64 {
+        self.services.wanted + self.pages.wanted
+    }
+
+    /// The calls that it gets, with so many for each unit of weight.
+    fn granted(&self, level: f64) -> f64 {
+        self.wanted().min(self.weight * level)
+    }
+
+    /// Those of them for this process: services come before pages.
+    fn granted_own(&self, level: f64) -> f64 {
+        let granted = self.granted(level);
+        let services = self.services.wanted.min(granted);
+        self.services.own_of(services) + self.pages.own_of(granted - services)
+    }
+}
+
 /// The number of calls per weight that uses up `calls`, if no key gets more than it wants.
 fn fair_level<'a>(calls: f64, keys: impl Iterator<Item = &'a Key>) -> f64 {
     let mut keys: Vec<&Key> = keys.collect();
-    keys.sort_by(|a, b| (a.wanted / a.weight).total_cmp(&(b.wanted / b.weight)));
+    keys.sort_by(|a, b| (a.wanted() / a.weight).total_cmp(&(b.wanted() / b.weight)));
     let mut weights: f64 = keys.iter().map(|key| key.weight).sum();
     let mut left = calls;
     for key in keys {
         let level = left / weights;
-        if key.wanted > key.weight * level {
+        if key.wanted() > key.weight * level {
             return level;
         }
-        left -= key.wanted;
+        left -= key.wanted();
         weights -= key.weight;
     }
     f64::INFINITY
@@ -108,12 +175,51 @@ mod tests {
                 key: (*key).into(),
                 weight: *weight,
                 calls: *calls,
+                for_pages: 0,
+                held: 0,
                 pace: 0.0,
                 evidence: 0.0,
                 used: 0,
                 waiting: 0,
             })
             .collect()
+    }
+
+    fn of(calls: f64) -> Total {
+        Total { calls: Some(calls), processes: 2, share_of_pages: 0.5 }
+    }
+
+    fn for_pages(key: &str, calls: u32) -> Demand {
+        Demand { for_pages: calls, ..demand(&[(key, 1.0, calls)]).remove(0) }
+    }
+
+    #[test]
+    fn pages_have_at_most_their_share_while_services_call() {
+        let pages = |key: &str, calls: u32| vec![for_pages(key, calls)];
+        for (own, other, share, share_of_pages) in [
+            // The services of a key come before its pages, wherever both call.
+            (pages("a", 90), demand(&[("a", 1.0, 8)]), 0.2, 0.495),
+            (pages("a", 90), demand(&[("a", 1.0, 80)]), 0.0, 0.495),
+            (pages("a", 90), demand(&[("b", 1.0, 80)]), 0.5, 0.495),
+            // What services do not want is divided equally, as ever.
+            (pages("a", 90), demand(&[("b", 1.0, 1)]), 0.7, 0.495),
+            // Pages that are held leave the rest to services, and keep what they had of their own part.
+            (
+                vec![Demand { held: 90, ..for_pages("a", 90) }],
+                demand(&[("b", 1.0, 80)]),
+                0.0,
+                0.495,
+            ),
+            // Nobody else calls.
+            (pages("a", 30), pages("b", 90), 0.5, 0.127),
+            (vec![], pages("a", 90), 0.0, 0.003),
+        ] {
+            let others = [Lease { demand: other, ..Lease::default() }];
+            let found = divide(of(10.0), &own, &others);
+            assert!((found.share - share).abs() < 0.01, "{own:?} beside {others:?}: {found:?}");
+            let difference = found.share_of_pages - share_of_pages;
+            assert!(difference.abs() < 0.01, "{own:?} beside {others:?}: {found:?}");
+        }
     }
 
     #[test]
@@ -132,7 +238,7 @@ mod tests {
             (0.0, &[("a", 1.0, 5)], &[("b", 1.0, 500)], 0.5),
         ] {
             let others = [Lease { demand: demand(other), ..Lease::default() }];
-            let found = divide(Some(calls), &demand(own), &others, 2).share;
+            let found = divide(of(calls), &demand(own), &others).share;
             assert!((found - share).abs() < 1e-6, "{own:?} beside {other:?}: {found}");
         }
     }
@@ -141,16 +247,16 @@ mod tests {
     fn nobody_takes_what_others_still_hold() {
         let others = [Lease { share: 0.9, ..Lease::default() }];
         let own = demand(&[("a", 1.0, 100)]);
-        assert!((divide(Some(10.0), &own, &others, 2).share - 0.1).abs() < 1e-6);
+        assert!((divide(of(10.0), &own, &others).share - 0.1).abs() < 1e-6);
         let others = [Lease { share: 1.0, ..Lease::default() }];
-        assert!(divide(Some(10.0), &own, &others, 2).share.abs() < 1e-6);
+        assert!(divide(of(10.0), &own, &others).share.abs() < 1e-6);
     }
 
     #[test]
     fn a_keys_weight_counts_where_its_calls_are() {
         let elsewhere = demand(&[("a", 1.0, 75), ("c", 1.0, 1)]);
         let others = [Lease { demand: elsewhere, ..Lease::default() }];
-        let division = divide(Some(10.0), &demand(&[("a", 1.0, 25), ("b", 1.0, 5)]), &others, 2);
+        let division = divide(of(10.0), &demand(&[("a", 1.0, 25), ("b", 1.0, 5)]), &others);
         let mut fractions: Vec<(&str, f64)> =
             division.fractions.iter().map(|(key, part)| (&**key, *part)).collect();
         fractions.sort_by_key(|(key, _)| *key);

@@ -61,6 +61,8 @@ pub(super) struct State<G> {
     pub(super) share: f64,
     /// The share that it will have in a moment.
     pub(super) due_share: f64,
+    /// The share that its pages can have while anybody else calls.
+    pub(super) share_of_pages: f64,
     /// The calls in flight of other processes that use the quota; `None` if there are none such.
     pub(super) others_in_flight: Option<u32>,
     /// Their leases, as they were when this process last renewed its own.
@@ -93,6 +95,7 @@ impl<G> State<G> {
             in_flight: 0,
             share: 1.0,
             due_share: 1.0,
+            share_of_pages,
             others_in_flight: None,
             others: Vec::new(),
             x_clock: XClock::new(seconds(ours)),
@@ -132,7 +135,7 @@ impl<G> State<G> {
 
     fn begin_window(&mut self) {
         let (number, limit) = (self.window().number(), self.window().limit());
-        self.lanes.begin_window(number, limit.map(|limit| limit * self.share));
+        self.lanes.begin_window(number, limit.map(|limit| limit * self.share_of_pages));
     }
 
     pub(super) fn is_free(&self, class: Class, now: f64) -> bool {

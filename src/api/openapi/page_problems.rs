@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api::openapi::problems::Sample;
-use crate::gateway::{Detail, Error};
+use crate::gateway::{Detail, Error, PageLimit};
 
 /// Of everything that takes a key.
 pub(super) fn of_leaks() -> Vec<Sample> {
@@ -17,7 +17,7 @@ pub(super) fn of_tokens() -> Vec<Sample> {
         Error::TokenExpired.into(),
         Error::TokenWithdrawn.into(),
         Error::OriginNotAllowed.into(),
-        Error::BrowserLimited { retry_after: Duration::from_secs(17) }.into(),
+        Error::from(PageLimit::Token.after(Duration::from_secs(17))).into(),
         beyond("/tweet_ids/3", "is none of the posts that this token is for"),
     ]
 }

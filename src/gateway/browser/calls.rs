@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::admission::{LimitedToken, NoCalls, ReservedCalls, WrittenCalls};
+use crate::admission::{LimitedToken, NoCalls, PageLimit, ReservedCalls, WrittenCalls};
 use crate::gateway::browser::claims::Token;
 use crate::gateway::{Detail, Error, Gateway};
 use crate::store::{self, TokenCalls};
@@ -52,12 +52,11 @@ impl Spending {
                     "takes {needed} calls to X, more than this token may take in all; ask for fewer posts or less time"
                 ))]),
                 // A later token has calls of its own.
-                NoCalls::UsedUp => Error::BrowserLimited {
-                    retry_after: Duration::from_secs(
-                        u64::try_from(self.token.ends_at - now).unwrap_or_default().max(1),
-                    ),
-                },
-                NoCalls::Full => Error::BrowserLimited { retry_after: UNTIL_OTHERS_END },
+                NoCalls::UsedUp => {
+                    let left = u64::try_from(self.token.ends_at - now).unwrap_or_default();
+                    PageLimit::Calls.after(Duration::from_secs(left.max(1))).into()
+                }
+                NoCalls::Full => PageLimit::Room.after(UNTIL_OTHERS_END).into(),
             })?;
         }
         self.has_begun = true;

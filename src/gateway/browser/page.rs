@@ -113,8 +113,7 @@ impl Gateway {
             most_of_token: token.per_minute.unwrap_or(settings.per_minute),
             most_of_address: settings.address_per_minute,
         };
-        let counted = self.0.page_limiter.begin(&question);
-        counted.map_err(|retry_after| Error::BrowserLimited { retry_after })
+        Ok(self.0.page_limiter.begin(&question)?)
     }
 
     /// Notes that a browser sent a key from a page, and returns why it is refused.

@@ -32,6 +32,8 @@ pub struct Withdrawn {
     pub subject: Option<String>,
     /// Tokens made later are good.
     pub tokens_after: OffsetDateTime,
+    /// Whether any question is on record that was asked with the subject's tokens. If not, its name may be misspelt.
+    pub has_asked: bool,
 }
 
 impl Withdrawals {
@@ -98,11 +100,15 @@ impl Gateway {
             subject: subject.clone().unwrap_or_default(),
             tokens_after: now.unix_timestamp(),
         };
+        let has_asked = match &subject {
+            Some(subject) => self.0.store.has_subject_asked(&key.id, subject).await?,
+            None => true,
+        };
         self.0.store.insert_withdrawal(&withdrawal, &detail, actor, now).await?;
         // The withdrawal stands: if it cannot be read now, it is once the database answers.
         self.0.browsers_due.note();
         let _ = self.learn_due_browsers().await;
-        Ok(Withdrawn { key, subject, tokens_after: now })
+        Ok(Withdrawn { key, subject, tokens_after: now, has_asked })
     }
 
     /// Reads what was withdrawn.

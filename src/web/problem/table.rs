@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 
-use crate::gateway::{Detail, Error, Location, OverLimit, Reason};
+use crate::gateway::{Detail, Error, Location, OverLimit, OverPageLimit, Reason};
 use crate::model::AccountState;
 use crate::model::handshake::NotConnected;
 use crate::web::problem::nothing_answered;
@@ -90,7 +90,7 @@ fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::OriginNotAllowed => {
             (StatusCode::FORBIDDEN, "origin_not_allowed", "Not allowed for this page")
         }
-        Error::BrowserLimited { .. } => {
+        Error::BrowserLimited(_) => {
             (StatusCode::TOO_MANY_REQUESTS, "browser_limit", "Too many questions")
         }
         Error::KeyLeaked => (StatusCode::FORBIDDEN, "key_leaked", "The key has leaked"),
@@ -177,7 +177,7 @@ fn retry_after(error: &Error) -> Option<Duration> {
         Error::AppCredentialsRejected { retry_after, .. }
         | Error::QuotaExhausted { retry_after, .. }
         | Error::UpstreamDown { retry_after, .. }
-        | Error::BrowserLimited { retry_after }
+        | Error::BrowserLimited(OverPageLimit { retry_after, .. })
         | Error::KeyLimited(OverLimit::PerMinute { retry_after, .. })
         | Error::AccountLimitReached { retry_after, .. }
         | Error::TooManyLinks { retry_after, .. } => Some(*retry_after),

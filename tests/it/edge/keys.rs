@@ -205,7 +205,7 @@ async fn keys_and_entries_come_in_pages(database: Database) {
     for (path, list, next_name) in
         [(KEYS, "keys", "after"), ("/admin/v1/audit", "entries", "before")]
     {
-        let whole = gateway.admin(&admin, "GET", path).send().await.json();
+        let mut whole = gateway.admin(&admin, "GET", path).send().await.json();
         let (mut seen, mut after) = (Vec::new(), String::new());
         loop {
             let page =
@@ -216,6 +216,10 @@ async fn keys_and_entries_come_in_pages(database: Database) {
                 Value::Number(next) => format!("&{next_name}={next}"),
                 _ => break,
             };
+        }
+        // The hour of the admin key's use is written meanwhile.
+        for one in whole[list].as_array_mut().unwrap().iter_mut().chain(&mut seen) {
+            one.as_object_mut().unwrap().remove("last_used_at");
         }
         assert_eq!(whole[list], json!(seen), "{path}");
         assert!(seen.len() >= 5, "{path}");

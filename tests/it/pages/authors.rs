@@ -106,6 +106,7 @@ async fn pages_make_so_many_look_ups_a_minute(database: Database) {
     for token in 0..3 {
         let refused = ask(token, 25).await;
         refused.is_own(429, "browser_limit");
+        assert!(refused.text().contains("the authors of too many posts"), "{}", refused.text());
         wait = refused.number("retry-after");
         assert!((1..=70).contains(&wait), "{wait}");
     }

@@ -107,6 +107,11 @@ async fn each_part_widened_by_one_is_refused_at_its_place(database: Database) {
         refused.is_own(403, "not_allowed");
         assert_eq!(places(&refused), at, "{wider}: {}", refused.text());
     }
+    // As JavaScript writes a long id that it took for a number.
+    let rounded = json!({ "tweet_ids": [2_031_475_923_501_522_944_u64] });
+    let refused = pages.ask(&token, &rounded).send().await;
+    refused.is_own(403, "not_allowed");
+    assert!(refused.text().contains("write ids as strings"), "{}", refused.text());
     assert_eq!(pages.gateway.arrived("/insights").await, Vec::<Value>::new());
 }
 

@@ -14,10 +14,11 @@ async fn start(database: &Database, change: impl FnOnce(&mut Config)) -> Pages {
     Pages::of(TestGateway::start_with(database, change).await).await
 }
 
-/// The answer is that there were too many; it gives the seconds to wait.
+/// The answer is that there were too many, and of what; it gives the seconds to wait.
 #[track_caller]
-fn waits(answer: &Answer) -> i64 {
+fn waits(answer: &Answer, what: &str) -> i64 {
     answer.is_own(429, "browser_limit");
+    assert!(answer.json()["detail"].as_str().unwrap().contains(what), "{}", answer.text());
     assert!(!answer.header("access-control-allow-origin").is_empty());
     answer.number("retry-after")
 }
@@ -30,16 +31,16 @@ async fn a_token_asks_so_often_a_minute_and_again_after_the_wait_that_is_told(da
     for _ in 0..3 {
         assert_eq!(ask(&token).await.status, 200);
     }
-    let wait = waits(&ask(&token).await);
+    let wait = waits(&ask(&token).await, "this token has asked");
     assert!((1..=70).contains(&wait), "{wait}");
     assert_eq!(ask(&other).await.status, 200, "tokens of nobody in particular count alone");
     // What is refused for another reason was asked all the same.
     pages.ask(&other, &json!({ "tweet_ids": ["20"] })).send().await.is_own(403, "not_allowed");
     pages.ask(&other, &json!({})).body("{").send().await.is_own(400, "invalid_request");
-    waits(&ask(&other).await);
+    waits(&ask(&other).await, "this token has asked");
     let clock = &pages.gateway.sandbox.clock;
     clock.forward(time::Duration::seconds(wait - 1));
-    waits(&ask(&token).await);
+    waits(&ask(&token).await, "this token has asked");
     clock.forward(time::Duration::SECOND);
     assert_eq!(ask(&token).await.status, 200);
 }
@@ -59,7 +60,7 @@ async fn a_holder_asks_no_more_with_many_tokens(database: Database) {
         assert_eq!(ask(token).await.status, 200);
     }
     for token in [&first, &again] {
-        waits(&ask(token).await);
+        waits(&ask(token).await, "the holder of this token");
     }
     for token in [&ben, &namesake] {
         assert_eq!(ask(token).await.status, 200);
@@ -73,7 +74,7 @@ async fn an_address_asks_no_more_with_many_tokens(database: Database) {
     for _ in 0..2 {
         assert_eq!(ask(&json!({})).await.status, 200);
     }
-    waits(&ask(&json!({})).await);
+    waits(&ask(&json!({})).await, "from this address");
     // Back ends at the same address are not limited so.
     let body = json!({ "tweet_ids": pages.posts(), "engagement_types": ["favorites"] });
     let service = pages.gateway.ask("POST", "/v1/engagement");
@@ -110,7 +111,7 @@ async fn pages_take_nothing_of_the_limits_of_their_keys_services(database: Datab
         assert_eq!(pages.ask(&tokens[number % 2], &json!({})).send().await.status, 200);
     }
     for token in &tokens {
-        waits(&pages.ask(token, &json!({})).send().await);
+        waits(&pages.ask(token, &json!({})).send().await, "of this application");
     }
     for status in [201, 201, 429] {
         let made = pages.mint_with(&key, &json!({ "question": pages.question() })).send().await;
@@ -133,7 +134,7 @@ async fn pages_behind_a_trusted_proxy_count_by_the_network_that_it_names(databas
         assert_eq!(ask(from).await.status, 200, "{from}");
     }
     for from in ["203.0.113.9", "2001:db8::2", "2001:db8:0:1:ffff::1"] {
-        waits(&ask(from).await);
+        waits(&ask(from).await, "from this address");
     }
 }
 
@@ -169,16 +170,16 @@ async fn a_token_takes_so_many_calls_over_all_replicas(database: Database) {
     reconcile().await;
     // Three were made: one is left, and not two.
     for gateway in [&pages.gateway, &other] {
-        assert_eq!(waits(&ask(gateway, &two).await), 600);
+        assert_eq!(waits(&ask(gateway, &two).await, "too few calls"), 600);
     }
     assert_eq!(ask(&pages.gateway, &one).await.status, 200);
     reconcile().await;
     for gateway in [&pages.gateway, &other] {
-        waits(&ask(gateway, &one).await);
+        waits(&ask(gateway, &one).await, "too few calls");
     }
     let late =
         TestGateway::build(pages.gateway.sandbox.again(), &database.settings(), |_| ()).await;
-    waits(&ask(&late, &one).await);
+    waits(&ask(&late, &one).await, "too few calls");
     assert_eq!(pages.gateway.arrived("/insights/engagement/28hr").await.len(), 4);
     // What ended is forgotten.
     let now = pages.gateway.sandbox.clock.now_s() + 700;
@@ -201,7 +202,7 @@ async fn calls_that_were_not_made_are_not_counted(database: Database) {
         assert_eq!(answer.json()["countersign"]["calls"]["saved"], saved, "{}", answer.text());
     }
     pages.gateway.sandbox.clock.forward(time::Duration::seconds(301));
-    waits(&pages.ask(&token, &json!({})).send().await);
+    waits(&pages.ask(&token, &json!({})).send().await, "too few calls");
 }
 
 /// X has had the calls, whatever became of the question.
@@ -236,7 +237,8 @@ async fn calls_count_however_a_question_ends(database: Database) {
     // Not even in the seconds in which a token that has ended is still good.
     gateway.sandbox.clock.forward(time::Duration::seconds(75));
     gateway.inner.settle_pages().await.unwrap();
-    assert_eq!(waits(&pages.ask(&token, &json!({})).send().await), 1);
+    let over = pages.ask(&token, &json!({})).send().await;
+    assert_eq!(waits(&over, "too few calls"), 1);
     assert_eq!(given_up().await, [(3, 3)]);
     gateway.sandbox.clock.forward(time::Duration::seconds(20));
     pages.ask(&token, &json!({})).send().await.is_own(401, "token_expired");
@@ -272,7 +274,7 @@ async fn what_cannot_be_written_counts_all_the_same(database: Database) {
     }
     pages.gateway.inner.settle_pages().await.unwrap();
     assert_eq!(ask().await.status, 200);
-    waits(&ask().await);
+    waits(&ask().await, "too few calls");
     let key = &pages.key[4..16];
     let (_, _, subjects) = pages.gateway.inner.list_subjects(key, None).await.unwrap();
     assert_eq!((subjects[0].questions, subjects[0].calls), (2, 2));

@@ -66,6 +66,12 @@ async fn what_pages_asked_is_kept_by_day_and_subject(database: Database) {
     let visitor = Visitor::admin(&pages.gateway).await;
     let page = visitor.open(&format!("/console/keys/{}/tokens", &pages.key[4..16])).await;
     assert!(page.text().contains("<bdi>ann</bdi>") && page.text().contains("nobody in particular"));
+    // A name that has asked nothing may be misspelt.
+    for (subject, has_asked) in [("ann", true), ("Ann", false)] {
+        let (inner, subject) = (&pages.gateway.inner, Some(subject.to_owned()));
+        let withdrawn = inner.withdraw_tokens(&pages.key[4..16], subject, "test").await.unwrap();
+        assert_eq!(withdrawn.has_asked, has_asked);
+    }
     // For 30 days.
     let store = &pages.gateway.store;
     store.prune_subject_usage(20_522).await.unwrap();

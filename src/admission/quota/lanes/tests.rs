@@ -128,7 +128,7 @@ fn services_are_not_told_to_wait_for_pages_that_may_not_go() {
 fn pages_leave_the_rest_of_a_window_to_others_who_call() {
     let mut lanes: Lanes<u32> = Lanes::new(0.5);
     let (service, page): (Arc<str>, Arc<str>) = ("service".into(), "page".into());
-    lanes.begin_window(1, Some(10.0));
+    lanes.begin_window(1, Some(5.0));
     lanes.pass(&service, 1.0, Class::Part, 0.0);
     for _ in 0..5 {
         assert!(lanes.is_free(Class::Page));
@@ -144,7 +144,7 @@ fn pages_leave_the_rest_of_a_window_to_others_who_call() {
     lanes.push(&service, 1.0, Class::Part, 1, 0.0);
     assert_eq!(order(&mut lanes, 9), [1]);
     // The next window begins with what is known of this one.
-    lanes.begin_window(2, Some(10.0));
+    lanes.begin_window(2, Some(5.0));
     assert_eq!(order(&mut lanes, 9), [100]);
     for _ in 0..4 {
         assert!(lanes.is_free(Class::Page));
@@ -152,7 +152,7 @@ fn pages_leave_the_rest_of_a_window_to_others_who_call() {
     }
     assert!(!lanes.is_free(Class::Page));
     // Nobody else has called for a whole window.
-    lanes.begin_window(3, Some(10.0));
+    lanes.begin_window(3, Some(5.0));
     for _ in 0..10 {
         assert!(lanes.is_free(Class::Page));
         lanes.pass(&page, 1.0, Class::Page, 0.0);
@@ -186,7 +186,7 @@ fn pages_that_wait_cost_their_keys_services_nothing() {
 fn a_pages_call_that_was_not_made_is_given_back() {
     let mut lanes: Lanes<u32> = Lanes::new(0.5);
     let (service, page): (Arc<str>, Arc<str>) = ("service".into(), "page".into());
-    lanes.begin_window(1, Some(4.0));
+    lanes.begin_window(1, Some(2.0));
     lanes.pass(&service, 1.0, Class::Part, 0.0);
     for _ in 0..2 {
         lanes.pass(&page, 1.0, Class::Page, 0.0);

@@ -2,10 +2,8 @@
 
 mod world;
 
-use std::collections::HashMap;
-
-use crate::admission::quota::Division;
 use crate::admission::quota::tests::world::{Caller, Process, World, X};
+use crate::admission::quota::{Class, Division};
 use crate::model::quota::Lease;
 
 /// Nineteen callers that wait when they are refused, one of them with twice the weight, and a greedy one.
@@ -19,6 +17,13 @@ fn twenty(processes: usize) -> Vec<Caller> {
         caller.at = if all { (0..processes).collect() } else { vec![number % processes] };
     }
     callers
+}
+
+/// Greedy pages of a key, at the second process.
+fn pages(key: &str, weight: u32) -> Caller {
+    let mut pages = Caller::new(key, weight, 400, true);
+    (pages.class, pages.at) = (Class::Page, vec![1]);
+    pages
 }
 
 impl World {
@@ -95,11 +100,37 @@ async fn a_lone_key_may_use_a_window_at_once_and_then_waits_for_the_next() {
 }
 
 #[tokio::test]
+async fn pages_at_one_process_leave_half_to_services_at_another() {
+    let services = Caller::new("services", 1, 40, false);
+    // By its weight, their key would have three quarters.
+    let pages = pages("pages", 3);
+    let mut world = World::new(X::new(600, 60, 20), 2, vec![services, pages]);
+    world.run(120.0);
+    world.begin();
+    world.run(300.0);
+    let [services, pages] = [0, 1].map(|caller: usize| world.callers[caller].answered);
+    assert!(services >= 1450 && (1300..=1500).contains(&pages), "{services} {pages}");
+    assert!(world.refusals <= 4, "{}", world.refusals);
+}
+
+#[tokio::test]
+async fn a_service_that_calls_now_and_then_holds_the_pages_of_another_process_to_their_share() {
+    let service = Caller::new("service", 1, 1, false);
+    let pages = pages("pages", 1);
+    let mut world = World::new(X::new(600, 60, 20), 2, vec![service, pages]);
+    world.run(60.0);
+    world.begin();
+    world.run(300.0);
+    let [_, pages] = [0, 1].map(|caller: usize| world.callers[caller].answered);
+    assert!((1300..=1500).contains(&pages), "{pages}");
+}
+
+#[tokio::test]
 async fn a_process_without_a_share_takes_an_equal_one_when_no_lease_can_be_had() {
     let mut world = World::new(X::new(600, 60, 20), 2, twenty(2));
     world.run(10.0);
     let pool = &world.processes[1].pool;
-    let none = Division { share: 0.0, due: 0.5, fractions: HashMap::new() };
+    let none = Division { due: 0.5, ..Division::default() };
     pool.set_share(none, &[Lease { share: 1.0, ..Lease::default() }]);
     assert!(pool.level().share.abs() < 1e-9);
     pool.share_equally_if_without(2);

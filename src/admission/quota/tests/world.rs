@@ -100,6 +100,7 @@ impl X {
 pub(super) struct Caller {
     pub(super) key: Arc<str>,
     pub(super) weight: u32,
+    pub(super) class: Class,
     /// The processes that it calls in turn.
     pub(super) at: Vec<usize>,
     pub(super) calls: usize,
@@ -122,6 +123,7 @@ impl Caller {
         Caller {
             key: name.into(),
             weight,
+            class: Class::Relayed,
             at: vec![0],
             calls: 0,
             is_greedy,
@@ -378,7 +380,7 @@ fn wanted(caller: &Caller) -> Wanted<'static> {
     let key: &'static Arc<str> = Box::leak(Box::new(Arc::clone(&caller.key)));
     let end = sleep(Duration::from_secs_f64(PATIENCE)).deadline();
     let patience = Patience { longest: None, end };
-    Wanted { key, weight: caller.weight, class: Class::Relayed, patience }
+    Wanted { key, weight: caller.weight, class: caller.class, patience }
 }
 
 pub(super) fn calls(count: usize) -> f64 {

@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -19,13 +18,13 @@ use crate::model::UserId;
 const MOST_LOOKED_UP: usize = 100;
 
 impl Gateway {
-    /// Counts a look-up for pages, or says how long to wait.
+    /// Counts a look-up for pages, or refuses it.
     pub(in crate::gateway) fn begin_page_look_up(
         &self,
         app: &AppState,
         key: &KnownKey,
-    ) -> Result<(), Duration> {
-        self.0.page_limiter.begin_look_up(&app.name, &key.key.id)
+    ) -> Result<(), Error> {
+        Ok(self.0.page_limiter.begin_look_up(&app.name, &key.key.id)?)
     }
 
     /// Refuses posts that are not known to be by the author for whom the token is, and makes the author the
@@ -43,8 +42,7 @@ impl Gateway {
             question.posts.iter().copied().filter(is_unknown).take(MOST_LOOKED_UP).collect();
         let mut made = Vec::new();
         if !unknown.is_empty() && app.settings().lookup {
-            let counted = self.begin_page_look_up(app, &caller.key);
-            counted.map_err(|retry_after| Error::BrowserLimited { retry_after })?;
+            self.begin_page_look_up(app, &caller.key)?;
             spending.need(1)?;
             let found = self.look_up_all(app, caller, vec![unknown], deadline).await;
             if !found.made.iter().any(|made| made.effort.status == Some(200)) {

@@ -11,10 +11,12 @@ use crate::gateway::question::plan::{Missing, Reason};
 use crate::gateway::question::read::{each_once, endpoint_of, given, named_post};
 use crate::gateway::question::window::{ReadWindow, WINDOW};
 use crate::gateway::question::{Grouping, Limits, Question, Span, Window};
-use crate::gateway::{Detail, Error, OverLimit};
+use crate::gateway::{Detail, Error, OverLimit, PageLimit};
 use crate::model::{Endpoint, GroupBy, Metric};
 
 const KEYS: [&str; 4] = ["tweet_ids", "engagement_types", "window", "groupings"];
+/// From here on, JavaScript's numbers are not exact.
+const MOST_EXACT: u64 = 1 << 53;
 /// Members that would say whose credentials to use.
 const OF_SERVICES: [&str; 2] = ["accounts", "owners"];
 
@@ -131,10 +133,15 @@ impl Bounds {
         let Some(posts) = &self.posts else { return };
         let mine: HashSet<u64> = posts.iter().copied().collect();
         for (index, item) in items.iter().enumerate() {
-            if named_post(item).is_none_or(|post| !mine.contains(&post)) {
-                let at = Path::Index(&IDS, index);
-                problems.add(&at, "is none of the posts that this token is for");
-            }
+            let at = Path::Index(&IDS, index);
+            let wrong = match (named_post(item), item) {
+                (Some(post), _) if mine.contains(&post) => continue,
+                (Some(MOST_EXACT..), Node::Natural(_)) => {
+                    "is none of the posts that this token is for; JavaScript rounds numbers of this size, so write ids as strings"
+                }
+                _ => "is none of the posts that this token is for",
+            };
+            problems.add(&at, wrong);
         }
     }
 
@@ -240,10 +247,10 @@ impl Error {
                 Error::Beyond(vec![Detail::at("/window", detail)])
             }
             Error::KeyLimited(OverLimit::PerMinute { retry_after, .. }) => {
-                Error::BrowserLimited { retry_after }
+                PageLimit::Key.after(retry_after).into()
             }
             Error::KeyLimited(OverLimit::AtOnce { .. }) => {
-                Error::BrowserLimited { retry_after: Duration::from_secs(1) }
+                PageLimit::Key.after(Duration::from_secs(1)).into()
             }
             Error::VaultKeyUnavailable(_) | Error::Busy(_) => {
                 Error::Busy("the gateway cannot answer this at the moment".to_owned())
