@@ -124,7 +124,8 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     let end = stop_on_signals(life.clone(), Duration::ZERO)?;
     show(&card, &arguments, &with_ring_file(settings, &folder), &folder)?;
     let drained = life.clone();
-    let working = background_work(&deployment.gateway, &life, deployment.config.limits.drain);
+    let (mut tasks, working) =
+        background_work(&deployment.gateway, &life, deployment.config.limits.drain);
     let limits = deployment.config.limits.clone();
     let listeners = Listeners {
         callers: Listener::new(callers, &deployment.config.server.trusted_proxies),
@@ -150,6 +151,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
         () = end => warn!("stopped at once by a second signal"),
     }
     deployment.gateway.settle_usage().await;
+    tasks.shutdown().await;
     deployment.gateway.deregister_replica().await;
     deployment.store.close().await;
     Ok(())

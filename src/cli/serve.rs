@@ -9,6 +9,7 @@ use clap::Args;
 use rustix::system::uname;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
 use crate::cli::assemble::{self, Deployment};
@@ -78,7 +79,8 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
         version = env!("CARGO_PKG_VERSION"),
         "serving"
     );
-    let working = background_work(&deployment.gateway, &life, deployment.config.limits.drain);
+    let (mut tasks, working) =
+        background_work(&deployment.gateway, &life, deployment.config.limits.drain);
     let listeners = Listeners {
         callers: Listener::new(callers, &deployment.config.server.trusted_proxies),
         operators: Listener::new(operators, &deployment.config.admin.trusted_proxies),
@@ -102,33 +104,38 @@ async fn serve(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
         let error = &error as &dyn std::error::Error;
         warn!(error, "the latest refusals are missing from the audit log");
     }
+    // Or it would register again, and miss the database once that is closed.
+    tasks.shutdown().await;
     deployment.gateway.deregister_replica().await;
     deployment.store.close().await;
     Ok(())
 }
 
-/// Starts the background work. Once `life` ends, the returned future waits at most `drain` for events in flight.
+/// Starts the background work. Once `life` ends, the returned future waits at most `drain` for events in flight; the rest
+/// goes on until the returned set is shut down.
 pub(super) fn background_work(
     gateway: &Gateway,
     life: &Life,
     drain: Duration,
-) -> impl Future<Output = ()> + use<> {
-    tokio::spawn(gateway.follow());
-    tokio::spawn(gateway.check_accounts());
-    tokio::spawn(gateway.write_usage());
-    tokio::spawn(gateway.write_pages());
-    tokio::spawn(gateway.send_heartbeats());
-    tokio::spawn(gateway.share_quotas());
+) -> (JoinSet<()>, impl Future<Output = ()> + use<>) {
+    let mut tasks = JoinSet::new();
+    tasks.spawn(gateway.follow());
+    tasks.spawn(gateway.check_accounts());
+    tasks.spawn(gateway.write_usage());
+    tasks.spawn(gateway.write_pages());
+    tasks.spawn(gateway.send_heartbeats());
+    tasks.spawn(gateway.share_quotas());
     let (life, stop) = (life.clone(), life.clone());
     let sending = tokio::spawn(gateway.deliver_events(async move { stop.draining().await }));
-    async move {
+    let drained = async move {
         life.draining().await;
         if tokio::time::timeout(drain, sending).await.is_err() {
             warn!(
                 "the delivery of an event was interrupted; it will be sent again by another replica or after the next start"
             );
         }
-    }
+    };
+    (tasks, drained)
 }
 
 /// Opens the vault and the database, migrates the schema, fills the caches and registers this replica.

@@ -24,12 +24,13 @@ mod warm_up;
 mod webhook;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 pub use crate::admission::quota::{Class, Level, Patience, Portion};
 pub use crate::admission::{Handled, Held, OverLimit, OverPageLimit, PageLimit};
@@ -137,6 +138,8 @@ struct Inner {
     memory: Memory,
     key_limiter: Arc<KeyLimiter>,
     page_limiter: PageLimiter,
+    /// Hours of keys' use that are being written.
+    touches: Mutex<JoinSet<()>>,
     page_calls: Arc<PageCalls>,
     /// Held by whoever writes what pages asked and took.
     writing_pages: tokio::sync::Mutex<()>,
@@ -197,6 +200,7 @@ impl Gateway {
             memory: Memory::new(limits.answer_memory),
             key_limiter: KeyLimiter::new(Arc::clone(&clock)),
             page_limiter: PageLimiter::new(Arc::clone(&clock)),
+            touches: Mutex::default(),
             page_calls: Arc::default(),
             writing_pages: tokio::sync::Mutex::default(),
             store,

@@ -6,8 +6,8 @@ pub(super) mod refusals;
 pub(super) mod session;
 pub(super) mod strangers;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 use tracing::warn;
@@ -262,7 +262,9 @@ impl Gateway {
             return;
         }
         let (store, id) = (self.0.store.clone(), known.key.id.clone());
-        tokio::spawn(async move {
+        let mut touches = self.0.touches.lock().unwrap_or_else(PoisonError::into_inner);
+        while touches.try_join_next().is_some() {}
+        touches.spawn(async move {
             let at = OffsetDateTime::from_unix_timestamp(hour * 3600)
                 .unwrap_or(OffsetDateTime::UNIX_EPOCH);
             if let Err(error) = store.touch_key(&id, at).await {
@@ -273,6 +275,13 @@ impl Gateway {
                 );
             }
         });
+    }
+
+    /// Waits until the hours of use that were noted are written.
+    pub(super) async fn settle_touches(&self) {
+        let mut touches =
+            std::mem::take(&mut *self.0.touches.lock().unwrap_or_else(PoisonError::into_inner));
+        while touches.join_next().await.is_some() {}
     }
 
     fn check_new_key(&self, new: &NewKey) -> (Option<String>, Vec<Detail>) {

@@ -46,6 +46,7 @@ impl Gateway {
 
     /// Writes the rest, and a note that it is all. Call it once no more calls are made.
     pub async fn settle_usage(&self) {
+        self.settle_touches().await;
         self.store_calls().await;
         let _ = self.settle_pages().await;
         while self.flush_usage().await.is_ok() && !self.0.usage.is_settled.load(Ordering::Acquire) {

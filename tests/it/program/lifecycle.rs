@@ -51,6 +51,8 @@ async fn it_serves_and_stops_at_a_signal(database: Database) {
     }
     assert!(call["us"].is_u64() && call["upstream_us"].is_u64(), "{call}");
     assert_eq!(lines.last().unwrap()["message"], "stopped");
+    let keys = deployment.must(&["key", "list", "--json"]).await;
+    assert!(keys.contains(r#""last_used_at": "20"#), "what the call noted was written: {keys}");
 }
 
 on_both!(it_serves_and_stops_at_a_signal);
