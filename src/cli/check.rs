@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use serde::Serialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -23,8 +24,16 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Checks all that a deployment needs, as far as failures allow, and prints a line for each check. It leaves nothing
 /// behind: a database that does not exist is not created.
-pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
-    let mut report = Report::default();
+pub(super) async fn run(path: Option<&Path>, json: bool) -> Result<(), Failure> {
+    let mut report = Report { json, ..Report::default() };
+    let checked = check(path, &mut report).await;
+    if json {
+        output::json(&report.lines);
+    }
+    checked
+}
+
+async fn check(path: Option<&Path>, report: &mut Report) -> Result<(), Failure> {
     let config = match assemble::settings(path) {
         Ok(config) => config,
         Err(failure) => {
@@ -35,7 +44,7 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
         }
     };
     report.pass("config", &output::count(config.apps.len(), "app", "apps"));
-    config.warnings.iter().for_each(|warning| Report::warn("files", warning));
+    config.warnings.iter().for_each(|warning| report.warn("files", warning));
     let ring = Vault::new(&config.vault).map_err(Failure::from);
     match &ring {
         Ok(vault) => report.pass(
@@ -52,7 +61,7 @@ pub(super) async fn run(path: Option<&Path>) -> Result<(), Failure> {
         Err(failure) => report.fail_by("database", &failure),
         Ok(store) => {
             report.pass("database", store.kind());
-            let checked = check_store(&mut report, config, store.clone(), ring.ok()).await;
+            let checked = check_store(report, config, store.clone(), ring.ok()).await;
             // SQLite's last connection removes the files beside the database.
             store.close().await;
             checked?;
@@ -107,26 +116,53 @@ pub(super) async fn health(path: Option<&Path>) -> Result<(), Failure> {
 
 #[derive(Default)]
 struct Report {
-    passed: usize,
-    failed: usize,
+    lines: Vec<Line>,
+    /// Whether the lines are printed as JSON at the end, or one by one.
+    json: bool,
     /// Whether settings are at fault.
     is_misconfigured: bool,
 }
 
+/// What one check found.
+#[derive(Serialize)]
+struct Line {
+    check: String,
+    /// `ok`, `warn`, `fail`, or `skipped` if it could not be checked.
+    result: &'static str,
+    detail: String,
+}
+
 impl Report {
+    fn add(&mut self, result: &'static str, check: &str, detail: &str) {
+        let detail = detail.lines().map(output::plain).collect::<Vec<_>>().join("\n");
+        let line = Line { check: check.to_owned(), result, detail };
+        if !self.json {
+            let shown = match result {
+                "fail" => "FAIL",
+                "skipped" => "-",
+                other => other,
+            };
+            output::line(&format!("{shown:<5} {check}: {}", line.detail));
+        }
+        self.lines.push(line);
+    }
+
+    fn count(&self, result: &str) -> usize {
+        self.lines.iter().filter(|line| line.result == result).count()
+    }
+
     fn pass(&mut self, what: &str, detail: &str) {
-        self.passed += 1;
-        output::line(&format!("ok    {what}: {}", output::plain(detail)));
+        self.add("ok", what, detail);
     }
 
     /// Reports something that works but should be fixed.
-    fn warn(what: &str, detail: &str) {
-        output::line(&format!("warn  {what}: {}", output::plain(detail)));
+    fn warn(&mut self, what: &str, detail: &str) {
+        self.add("warn", what, detail);
     }
 
     /// Reports something that could not be checked.
-    fn skip(what: &str, detail: &str) {
-        output::line(&format!("-     {what}: {detail}"));
+    fn skip(&mut self, what: &str, detail: &str) {
+        self.add("skipped", what, detail);
     }
 
     fn fail_by(&mut self, what: &str, failure: &Failure) {
@@ -135,14 +171,15 @@ impl Report {
     }
 
     fn fail(&mut self, what: &str, detail: &str) {
-        self.failed += 1;
-        output::line(&format!("FAIL  {what}: {detail}"));
+        self.add("fail", what, detail);
     }
 
     fn result(&self) -> Result<(), Failure> {
-        let error = match self.failed {
+        let error = match self.count("fail") {
             0 => {
-                output::line(&format!("all {} checks passed", self.passed));
+                if !self.json {
+                    output::line(&format!("all {} checks passed", self.count("ok")));
+                }
                 return Ok(());
             }
             1 => anyhow!("1 check failed"),
@@ -193,7 +230,10 @@ async fn check_deployment(
             Ok((fault, said)) => {
                 reported = said;
                 match fault {
-                    None => report.pass(&what, accepted),
+                    None => {
+                        report.pass(&what, accepted);
+                        check_callback(report, deployment, &name).await;
+                    }
                     Some(fault) => report.fail(&what, &fault.to_string()),
                 }
             }
@@ -204,7 +244,7 @@ async fn check_deployment(
         let what = format!("quota {name}");
         match reported_limits(&reported) {
             Some(limits) => report.pass(&what, &format!("{limits}, as X reports; {terms}")),
-            None => Report::skip(&what, &format!("{}; {terms}", configured_limits(quota))),
+            None => report.skip(&what, &format!("{}; {terms}", configured_limits(quota))),
         }
     }
     match deployment.gateway.clock_offset() {
@@ -213,7 +253,17 @@ async fn check_deployment(
             report.fail("clock", &detail);
         }
         Some(offset) => report.pass("clock", &format!("differs from X's by {offset} s")),
-        None => Report::skip("clock", "not compared: X's responses had no Date header"),
+        None => report.skip("clock", "not compared: X's responses had no Date header"),
+    }
+}
+
+/// Checks whether X would send browsers back to us.
+async fn check_callback(report: &mut Report, deployment: &Deployment, app: &str) {
+    let what = format!("callback {app}");
+    match deployment.gateway.verify_callback(app).await {
+        Ok(Some(url)) => report.pass(&what, &format!("X takes {url}")),
+        Ok(None) => report.skip(&what, "links to connect accounts need server.public_url"),
+        Err(error) => report.fail_by(&what, &Failure::general(error)),
     }
 }
 

@@ -79,20 +79,20 @@ impl Gateway {
         Ok(renewed)
     }
 
-    /// Tests an app's credentials; returns the fault that X finds with them, and what it says about quotas. A mint
-    /// returns the same token as before; other kinds are tested with a call that X refuses for its body once it knows
-    /// who calls (reference 4.4).
+    /// Tests an app's credentials; returns the fault that X finds with them, and what it says about quotas. It mints a
+    /// bearer token, if the app does, which is the same as before; and makes a call that X refuses for its body once it
+    /// knows who calls, and that this app may (reference 4.4).
     pub async fn verify_app(&self, app: &str) -> Result<(Option<Fault>, Report), Error> {
         let app = self.get_app(app)?;
         let settings = app.settings();
+        let minted;
         let credential = match (BearerSource::of(&settings), &settings.bearer_token) {
             (BearerSource::TwoLegged, _) => Credential::TwoLegged(&settings),
             (BearerSource::Configured, Some(token)) => Credential::Bearer(token),
             _ => {
-                return match self.0.upstream.mint_bearer(&settings).await {
-                    Ok(_) => Ok((None, Report::default())),
-                    Err(error) => Err(mint_error(&app.name, error.into())),
-                };
+                let fresh = self.0.upstream.mint_bearer(&settings).await;
+                minted = fresh.map_err(|error| mint_error(&app.name, error.into()))?;
+                Credential::Bearer(&minted)
             }
         };
         let (body, progress) = (Bytes::from_static(b"{}"), Progress::default());

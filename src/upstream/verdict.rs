@@ -18,6 +18,8 @@ pub enum Verdict {
     AccountBlocked,
     /// The app's keys are wrong, or X has suspended the app.
     AppRejected,
+    /// X has not enabled the app for these endpoints.
+    AppNotEnabled,
     /// The signature's time was refused.
     ClockRejected,
 }
@@ -35,6 +37,8 @@ impl Verdict {
             Verdict::ClockRejected
         } else if failure.has_code(32) || failure.has_code(99) || failure.has_code(416) {
             Verdict::AppRejected
+        } else if failure.says("application id is not authorized") {
+            Verdict::AppNotEnabled
         } else if user && (failure.has_code(64) || failure.has_code(326)) {
             Verdict::AccountBlocked
         } else if user
@@ -82,6 +86,12 @@ mod tests {
             (401, coded(32), user, Verdict::AppRejected),
             (401, coded(416), user, Verdict::AppRejected),
             (403, coded(99), bearer, Verdict::AppRejected),
+            (
+                403,
+                r#"{"errors":["Your application id is not authorized."]}"#.to_owned(),
+                bearer,
+                Verdict::AppNotEnabled,
+            ),
             (401, coded(135), user, Verdict::ClockRejected),
             (401, coded(89), bearer, Verdict::BearerRejected),
             (401, gone.to_owned(), bearer, Verdict::BearerRejected),

@@ -248,6 +248,22 @@ impl Gateway {
         Ok(())
     }
 
+    /// Whether X takes the address to which it would send browsers back, which is returned; `None` if there is none. A
+    /// request token that nobody uses expires by itself.
+    pub async fn verify_callback(&self, app: &str) -> Result<Option<String>, Error> {
+        let app = self.get_app(app)?;
+        let Some(callback) = self.callback() else { return Ok(None) };
+        let requested = self.0.upstream.request_token(&app.settings(), &callback).await;
+        requested.map_err(|error| refused(&app.name, &error))?;
+        Ok(Some(callback))
+    }
+
+    /// Where X sends browsers back to.
+    fn callback(&self) -> Option<String> {
+        let public_url = self.0.connect.public_url.as_ref()?;
+        Some(format!("{public_url}/connect/callback"))
+    }
+
     async fn begin_handshake(
         &self,
         stored: &StoredLink,
@@ -255,9 +271,7 @@ impl Gateway {
         browser_hash: &[u8],
     ) -> Result<String, Error> {
         let app = self.get_app(&stored.link.app)?;
-        let public_url = self.0.connect.public_url.as_ref();
-        let public_url = public_url.ok_or(NotConnected::CallbackNotApproved)?;
-        let callback = format!("{public_url}/connect/callback");
+        let callback = self.callback().ok_or(NotConnected::CallbackNotApproved)?;
         let requested = self.0.upstream.request_token(&app.settings(), &callback).await;
         let token = requested.map_err(|error| refused(&app.name, &error))?;
         let token_hash = vault::fingerprint(token.token.expose());

@@ -15,10 +15,13 @@ pub enum Fault {
     Keys,
     Time,
     Bearer,
+    /// X has not enabled the app for the Engagement API.
+    NotEnabled,
 }
 
 impl Fault {
-    pub(in crate::gateway) const ALL: [Fault; 3] = [Fault::Keys, Fault::Time, Fault::Bearer];
+    pub(in crate::gateway) const ALL: [Fault; 4] =
+        [Fault::Keys, Fault::Time, Fault::Bearer, Fault::NotEnabled];
 
     /// Its name in metrics.
     const fn name(self) -> &'static str {
@@ -26,6 +29,7 @@ impl Fault {
             Fault::Keys => "keys",
             Fault::Time => "time",
             Fault::Bearer => "bearer",
+            Fault::NotEnabled => "not_enabled",
         }
     }
 
@@ -38,6 +42,7 @@ impl Fault {
         match verdict {
             Verdict::AppRejected => Some(Fault::Keys),
             Verdict::ClockRejected => Some(Fault::Time),
+            Verdict::AppNotEnabled => Some(Fault::NotEnabled),
             Verdict::BearerRejected if source == BearerSource::Configured => Some(Fault::Bearer),
             _ => None,
         }
@@ -50,6 +55,9 @@ impl fmt::Display for Fault {
             Fault::Keys => "X rejects its consumer key and secret, or has suspended it",
             Fault::Time => "X rejects the timestamps of its signatures",
             Fault::Bearer => "X rejects its bearer token, or issues none",
+            Fault::NotEnabled => {
+                "X has not enabled it for the Engagement API; ask your account manager at X to authorize its application id"
+            }
         })
     }
 }
@@ -90,8 +98,10 @@ impl Faults {
             }
         } else if answer.status.is_success() {
             let well: &[Fault] = match credential {
-                Credential::Bearer(_) => &[Fault::Bearer],
-                Credential::TwoLegged(_) | Credential::User(..) => &[Fault::Keys, Fault::Time],
+                Credential::Bearer(_) => &[Fault::Bearer, Fault::NotEnabled],
+                Credential::TwoLegged(_) | Credential::User(..) => {
+                    &[Fault::Keys, Fault::Time, Fault::NotEnabled]
+                }
             };
             for fault in well.iter().filter(|fault| self.clear(**fault)) {
                 info!(app, fault = fault.name(), "X accepts the app's credentials again");

@@ -45,15 +45,39 @@ async fn a_sound_deployment_passes_line_by_line(database: Database) {
         "ok    schema",
         "ok    vault",
         "ok    app demo",
+        "-     callback demo",
         "-     quota demo",
         "ok    clock",
         "all 7 checks passed",
     ];
     assert_eq!(whats, expected, "{}", done.out);
     assert!(done.out.contains("config: 1 app\n"), "{}", done.out);
+    let json = deployment.run(&["check", "--json"]).await;
+    let lines: Vec<serde_json::Value> = serde_json::from_str(&json.out).unwrap();
+    let checks: Vec<&str> = lines.iter().map(|line| line["check"].as_str().unwrap()).collect();
+    let same: Vec<&str> = whats[..whats.len() - 1].iter().map(|what| what[6..].trim()).collect();
+    assert_eq!((json.code, checks), (0, same));
+    assert_eq!(lines[0], json!({ "check": "config", "result": "ok", "detail": "1 app" }));
 
     deployment.set("VAULT__KEYS", "otherkey=ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=");
     only_fails(&deployment, "vault: cannot open").await;
+    let json = deployment.run(&["check", "--json"]).await;
+    let lines: Vec<serde_json::Value> = serde_json::from_str(&json.out).unwrap();
+    assert_eq!((json.code, lines.iter().filter(|line| line["result"] == "fail").count()), (1, 1));
+}
+
+async fn a_callback_that_x_does_not_know_is_told(database: Database) {
+    let mut deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    deployment.set("SERVER__PUBLIC_URL", "https://gateway.example.com");
+    let callback = "https://gateway.example.com/connect/callback";
+    let done = deployment.run(&["check"]).await;
+    let taken = format!("ok    callback demo: X takes {callback}\n");
+    assert!(done.code == 0 && done.out.contains(&taken), "{done:?}");
+    deployment.sandbox.put("/sandbox/switches", json!({ "callbacks": ["oob"] })).await;
+    only_fails(&deployment, "callback demo: ").await;
+    deployment.sandbox.put("/sandbox/switches", json!({ "callbacks": [callback] })).await;
+    assert!(failing(&deployment).await.is_empty());
 }
 
 async fn each_thing_that_is_broken_has_its_line(database: Database) {
@@ -71,6 +95,10 @@ async fn each_thing_that_is_broken_has_its_line(database: Database) {
         .await;
     only_fails(&deployment, "app demo").await;
     deployment.sandbox.put("/sandbox/faults", json!([])).await;
+
+    deployment.sandbox.put("/sandbox/switches", json!({ "unlisted_apps": ["demo"] })).await;
+    only_fails(&deployment, "ask your account manager at X to authorize its application id").await;
+    deployment.sandbox.put("/sandbox/switches", json!({ "unlisted_apps": [] })).await;
 
     deployment.set("APPS__DEMO__CONSUMER_SECRET", "wrongwrongwrong");
     only_fails(&deployment, "app demo").await;
@@ -140,6 +168,7 @@ async fn the_quota_has_a_line_that_says_from_where_it_is_known(database: Databas
 }
 
 on_both!(
+    a_callback_that_x_does_not_know_is_told,
     a_sound_deployment_passes_line_by_line,
     the_quota_has_a_line_that_says_from_where_it_is_known,
     each_thing_that_is_broken_has_its_line

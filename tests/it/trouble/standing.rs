@@ -48,6 +48,21 @@ async fn an_app_that_x_refuses_is_told_until_it_is_let_in_again() {
 }
 
 #[tokio::test]
+async fn an_app_that_x_has_not_enabled_is_told_with_whom_to_ask() {
+    let database = fresh(Kind::Sqlite).await;
+    let gateway = TestGateway::start(&database).await;
+    for call in [public(&gateway), private(&gateway, "alice")] {
+        gateway.sandbox.put("/sandbox/switches", json!({ "unlisted_apps": ["demo"] })).await;
+        call.clone().send().await.is_relayed(403);
+        let told = reasons(&gateway).await;
+        assert!(told.len() == 1 && told[0].contains("ask your account manager"), "{told:?}");
+        gateway.sandbox.put("/sandbox/switches", json!({ "unlisted_apps": [] })).await;
+        call.send().await.is_relayed(200);
+        assert!(reasons(&gateway).await.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_configured_bearer_that_x_refuses_is_told() {
     let database = fresh(Kind::Sqlite).await;
     let gateway = TestGateway::start_with(&database, |config| {
