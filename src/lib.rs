@@ -45,6 +45,7 @@
 //! | …: how are an app's faults reported? | `src/gateway/app/faults.rs` (`judge`); a refused time is first corrected by `src/upstream/skew.rs` (`correct`) |
 //! | Where is a key's scope enforced: app and endpoint? | `src/gateway/call/forward.rs` (`granted_app`) |
 //! | …: accounts? | `src/gateway/account/mod.rs` (`get_usable_account`) |
+//! | …: what its holder may see of it? | `src/gateway/own.rs` (`list_own_accounts`, `get_own_usage`) |
 //! | …: accounts and authors of a question? | `src/gateway/question/prepare.rs` (`allowed_accounts`), `src/gateway/question/authors.rs` (`visible_authors`) |
 //! | …: rights? | `src/gateway/key/mod.rs` (`require`), which use cases call; for reconnect links, `src/gateway/account/links.rs` (`find_reconnect_link`) |
 //! | Where is the role `auditor` kept from changes? | `src/api/operators/guard.rs` (`require_key`), `src/pages/console/guard.rs` (`require_session`) |

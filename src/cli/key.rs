@@ -12,7 +12,7 @@ use crate::cli::output;
 use crate::gateway::{self, KeyUpdate, LimitChange, Page};
 use crate::model::key::{self, Unreadable};
 use crate::wire::browser::Subject;
-use crate::wire::{CreatedKey, Key, NewKey, Subjects, Withdrawn, read_day, rfc3339};
+use crate::wire::{CreatedKey, Key, KeyTerms, NewKey, Subjects, Withdrawn, read_day, rfc3339};
 
 #[derive(Subcommand)]
 pub(super) enum Task {
@@ -181,11 +181,11 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
                 at_once: at_once.unwrap_or_default(),
             };
             let key = Key::from(deployment.gateway.update_key(&key, update, &ACTOR).await?);
-            output::note(&format!("changed {} ({})", key.id, output::plain(&key.name)));
+            output::note(&format!("changed {}", named(&key.terms)));
             if json {
                 output::json(&key);
             } else {
-                output::line(&limits(&key));
+                output::line(&limits(&key.terms));
             }
             Ok(())
         }
@@ -219,7 +219,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
         }
         Task::Revoke { key, json } => {
             let key = Key::from(deployment.gateway.revoke_key(&key, &ACTOR).await?);
-            output::note(&format!("revoked {} ({})", key.id, output::plain(&key.name)));
+            output::note(&format!("revoked {}", named(&key.terms)));
             if json {
                 output::json(&key);
             }
@@ -263,8 +263,13 @@ async fn create(deployment: &Deployment, new: NewKey, json: bool) -> Result<(), 
     Ok(())
 }
 
+/// A key's id and name.
+fn named(key: &KeyTerms) -> String {
+    format!("{} ({})", key.id, output::plain(&key.name))
+}
+
 /// A key's limits in a few words.
-fn limits(key: &Key) -> String {
+fn limits(key: &KeyTerms) -> String {
     let per_minute = key.per_minute.map(|count| format!("{count} a minute"));
     let at_once = key.at_once.map(|count| format!("{count} at once"));
     let weight = format!("weight {}", key.weight);
@@ -286,10 +291,10 @@ async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
     let row = |listed: &Result<key::Key, Unreadable>| {
         let rights = listed.iter().flat_map(|key| &key.scopes.rights).map(|right| right.words());
         let rights = rights.collect::<Vec<_>>().join(", ");
-        let key = Key::from(listed.clone());
-        let state = match (&key.revoked_at, &key.expires_at) {
+        let Key { terms: key, role, revoked_at, last_used_at } = Key::from(listed.clone());
+        let state = match (&revoked_at, &key.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
-            _ if key.role.is_none() => "refused".to_owned(),
+            _ if role.is_none() => "refused".to_owned(),
             (None, Some(at)) if *at <= now => format!("expired {at}"),
             (None, Some(at)) => format!("until {at}"),
             (None, None) => "valid".to_owned(),
@@ -298,11 +303,11 @@ async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
         let accounts = key.accounts.as_ref().map_or(all.to_owned(), |ids| ids.join(","));
         let endpoints = key.endpoints.as_ref().map_or(all.to_owned(), |names| names.join(","));
         let app = key.app.clone().unwrap_or_else(|| "-".to_owned());
-        let used = key.last_used_at.clone().unwrap_or_else(|| "never".to_owned());
+        let used = last_used_at.unwrap_or_else(|| "never".to_owned());
         [
             key.id.clone(),
             output::plain(&key.name),
-            key.role.unwrap_or("unreadable").to_owned(),
+            role.unwrap_or("unreadable").to_owned(),
             app,
             accounts,
             endpoints,

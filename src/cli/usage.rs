@@ -45,7 +45,7 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
         output::json(&usage);
         return Ok(());
     }
-    let rows: Vec<[String; 6]> = usage.sums.iter().map(row).collect();
+    let rows: Vec<[String; 6]> = usage.totals.sums.iter().map(row).collect();
     output::table(["TIME", "GROUP", "CALLS", "POSTS", "BYTES", "SAVED"], &rows);
     for used in &usage.accounts {
         let accounts = output::count(
@@ -66,7 +66,7 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
             [&*known, killed].into_iter().filter(|part| !part.is_empty()).collect();
         output::note(&format!("not counted after {}: {}", gap.since, missing.join(", ")));
     }
-    if usage.truncated {
+    if usage.totals.truncated {
         output::note("there are more rows; choose a shorter period or fewer groups");
     }
     Ok(())

@@ -12,6 +12,7 @@ mod changes;
 mod error;
 mod health;
 mod key;
+mod own;
 mod patience;
 mod question;
 mod quota;
@@ -62,6 +63,7 @@ pub use crate::gateway::key::limits::{KeyUpdate, LimitChange, check_limits};
 pub use crate::gateway::key::refusals::Wanted;
 pub use crate::gateway::key::session::{Session, SignIn};
 pub use crate::gateway::key::{KnownKey, NewKey};
+pub use crate::gateway::own::{OwnRequest, OwnUsage};
 pub use crate::gateway::question::Span;
 pub use crate::gateway::question::answered::{Answered, FinishedCall};
 pub use crate::gateway::question::caller::Caller;
@@ -81,8 +83,8 @@ pub use crate::gateway::vault_ring::RingFault;
 pub use crate::gateway::vault_rotation::VaultStatus;
 pub use crate::gateway::webhook::NewWebhook;
 pub use crate::store::{
-    AccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Failure, Grain, KeySearch,
-    Replica, SubjectUsage, UsageFilter, UsageOfTime, UsageRow,
+    AccountFilter, AppAccountFilter, AuditFilter, Backlog, CallFilter, DeliveryFilter, Failure,
+    Grain, KeySearch, Replica, SubjectUsage, UsageFilter, UsageOfTime, UsageRow,
 };
 pub use crate::upstream::{
     Answer, HeaderMap, NotReceived, PREPAID, QUOTA_HEADERS, StatusCode, Unpacked, UpstreamEffort,
@@ -135,6 +137,8 @@ struct Inner {
     strangers: Strangers,
     /// Turns for questions that are being answered.
     questions: Arc<Turns>,
+    /// Turns for what callers ask about their own keys.
+    own_turns: Arc<Turns>,
     memory: Memory,
     key_limiter: Arc<KeyLimiter>,
     page_limiter: PageLimiter,
@@ -197,6 +201,7 @@ impl Gateway {
                 each: limits.key_questions,
                 shared: usize::MAX,
             }),
+            own_turns: Turns::new(Rules::of(store.share())),
             memory: Memory::new(limits.answer_memory),
             key_limiter: KeyLimiter::new(Arc::clone(&clock)),
             page_limiter: PageLimiter::new(Arc::clone(&clock)),

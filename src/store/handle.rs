@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// One connection in this many is for look-ups of what may not exist.
+/// One connection in this many is for look-ups of what may not exist, and for others that must not crowd out calls.
 const SHARE: usize = 5;
 
 /// How much slower than usual a connection may be that has been waited for patiently.
@@ -35,6 +35,8 @@ pub struct Store {
     /// The same for look-ups on the path of requests that wait for a slow database.
     patient: Arc<Semaphore>,
     pub(super) prover: Prover,
+    /// How many connections one of these kinds may use.
+    share: usize,
     /// The longest that a look-up on a request's path may take in total.
     pub(super) call_wait: Duration,
     /// The longest that a connection may take to show that it is not dead.
@@ -81,12 +83,14 @@ impl Store {
             On::Postgres(_) => settings.connections,
             On::Sqlite(_) => sqlite::readers(settings),
         };
-        let share = || Arc::new(Semaphore::new((readers as usize / SHARE).max(1)));
+        let share = (readers as usize / SHARE).max(1);
+        let turns = || Arc::new(Semaphore::new(share));
         let store = Store {
             pools,
-            strangers: share(),
-            links: share(),
-            patient: share(),
+            strangers: turns(),
+            links: turns(),
+            patient: turns(),
+            share,
             prover: Prover::default(),
             call_wait: settings.call_wait,
             answer_wait: settings.call_wait,
@@ -112,6 +116,11 @@ impl Store {
             On::Postgres(_) => "postgres",
             On::Sqlite(_) => "sqlite",
         }
+    }
+
+    /// How many connections may be used at a time by work that must not crowd out calls.
+    pub fn share(&self) -> usize {
+        self.share
     }
 
     /// The longest that a look-up on a request's path may take in total.

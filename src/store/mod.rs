@@ -32,6 +32,7 @@ mod webhook;
 pub use crate::store::account::import::PartEvents;
 pub use crate::store::account::last_call::{Failure, LastCalls};
 pub use crate::store::account::new::NewAccount;
+pub use crate::store::account::of_app::AppAccountFilter;
 pub use crate::store::account::recent::RecentAccount;
 pub use crate::store::account::{AccountFilter, StoredAccount, subject as account_subject};
 pub use crate::store::audit::AuditFilter;

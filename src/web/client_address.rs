@@ -5,7 +5,7 @@ use std::str;
 use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{Extensions, HeaderMap, HeaderName};
 
 use crate::config::Proxies;
 
@@ -61,8 +61,12 @@ pub(crate) struct Client(pub(crate) IpAddr);
 
 impl Client {
     pub(crate) fn address(request: &Request) -> IpAddr {
-        let client = request.extensions().get::<Client>();
-        client.expect("each request has a client").0
+        Client::of(request.extensions())
+    }
+
+    /// The same, of a request that is taken apart.
+    pub(crate) fn of(extensions: &Extensions) -> IpAddr {
+        extensions.get::<Client>().expect("each request has a client").0
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::gateway::{Deadline, Detail};
-use crate::model::AccountRef;
+use crate::model::{AccountRef, AccountState};
 use crate::web::body;
 use crate::web::host::Host;
 use crate::web::problem::Problem;
@@ -64,6 +64,14 @@ fn invalid_query(rejection: &QueryRejection) -> Problem {
 pub(crate) fn account_ref(text: &str) -> Result<AccountRef, Problem> {
     let detail = "the account must be a user id of 1 to 19 digits or @screen_name";
     AccountRef::parse(text).ok_or_else(|| Problem::invalid(vec![Detail::in_path(detail)]))
+}
+
+/// The state that a query names, if it names one.
+pub(crate) fn account_state(name: Option<&str>) -> Result<Option<AccountState>, Problem> {
+    let Some(name) = name else { return Ok(None) };
+    let detail = "state must be active, revoked, blocked or quarantined";
+    let state = AccountState::from_name(name);
+    state.map(Some).ok_or_else(|| Problem::invalid(vec![Detail::in_query(detail)]))
 }
 
 pub(crate) async fn json<T: DeserializeOwned + Send + 'static>(

@@ -12,14 +12,10 @@ use crate::wire::browser::read_origins;
 use crate::wire::schema::{self, Duration, Time};
 use crate::wire::time::rfc3339;
 
-/// A key, without its secret.
+/// What a key may do, how much, and until when.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
-pub struct Key {
+pub struct KeyTerms {
     pub id: String,
-    /// `null` if the stored key cannot be read: a later version wrote it, or something else has changed it. Such a key is
-    /// refused, and can be revoked.
-    #[schema(value_type = Option<schema::Role>)]
-    pub role: Option<&'static str>,
     pub name: String,
     pub app: Option<String>,
     /// User ids, or `null` for all of the app's accounts.
@@ -47,6 +43,17 @@ pub struct Key {
     pub created_at: String,
     #[schema(value_type = Option<Time>)]
     pub expires_at: Option<String>,
+}
+
+/// A key, without its secret.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+pub struct Key {
+    #[serde(flatten)]
+    pub terms: KeyTerms,
+    /// `null` if the stored key cannot be read: a later version wrote it, or something else has changed it. Such a key is
+    /// refused, and can be revoked.
+    #[schema(value_type = Option<schema::Role>)]
+    pub role: Option<&'static str>,
     #[schema(value_type = Option<Time>)]
     pub revoked_at: Option<String>,
     /// Precise to the hour.
@@ -150,14 +157,13 @@ fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-impl From<model::key::Key> for Key {
-    fn from(key: model::key::Key) -> Key {
+impl From<model::key::Key> for KeyTerms {
+    fn from(key: model::key::Key) -> KeyTerms {
         let ids = |ids: Vec<UserId>| ids.iter().map(ToString::to_string).collect();
         let names =
             |endpoints: Vec<Endpoint>| endpoints.iter().map(|endpoint| endpoint.name()).collect();
-        Key {
+        KeyTerms {
             id: key.id,
-            role: Some(key.role.name()),
             name: key.name,
             app: key.scopes.app,
             accounts: key.scopes.accounts.map(ids),
@@ -171,8 +177,17 @@ impl From<model::key::Key> for Key {
             at_once: key.limits.at_once,
             created_at: rfc3339(key.created_at),
             expires_at: key.expires_at.map(rfc3339),
+        }
+    }
+}
+
+impl From<model::key::Key> for Key {
+    fn from(key: model::key::Key) -> Key {
+        Key {
+            role: Some(key.role.name()),
             revoked_at: key.revoked_at.map(rfc3339),
             last_used_at: key.last_used_at.map(rfc3339),
+            terms: key.into(),
         }
     }
 }
@@ -181,15 +196,18 @@ impl From<Result<model::key::Key, model::key::Unreadable>> for Key {
     fn from(listed: Result<model::key::Key, model::key::Unreadable>) -> Key {
         match listed {
             Ok(key) => Key::from(key),
-            Err(unreadable) => Key {
-                id: unreadable.id,
-                name: unreadable.name,
-                accounts: Some(Vec::new()),
-                endpoints: Some(Vec::new()),
-                created_at: rfc3339(unreadable.created_at),
-                revoked_at: unreadable.revoked_at.map(rfc3339),
-                ..Key::default()
-            },
+            Err(unreadable) => {
+                let terms = KeyTerms {
+                    id: unreadable.id,
+                    name: unreadable.name,
+                    accounts: Some(Vec::new()),
+                    endpoints: Some(Vec::new()),
+                    created_at: rfc3339(unreadable.created_at),
+                    ..KeyTerms::default()
+                };
+                let revoked_at = unreadable.revoked_at.map(rfc3339);
+                Key { terms, revoked_at, ..Key::default() }
+            }
         }
     }
 }

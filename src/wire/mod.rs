@@ -20,6 +20,6 @@ pub mod webhook;
 pub use crate::wire::account::{Account, ImportLine, SeenAccount, read_imports, verified};
 pub use crate::wire::app::App;
 pub use crate::wire::browser::{Subjects, Withdrawal, Withdrawn, read_day};
-pub use crate::wire::key::{CreatedKey, Key, KeyChanges, NewKey};
+pub use crate::wire::key::{CreatedKey, Key, KeyChanges, KeyTerms, NewKey};
 pub use crate::wire::link::{CreatedLink, Link, NewLink};
 pub use crate::wire::time::rfc3339;

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
-use crate::gateway::{Detail, Grain, UsageFilter, UsageGap, UsageReport, UsageRow, read_time};
+use crate::gateway::{
+    self, Detail, Grain, UsageFilter, UsageGap, UsageReport, UsageRow, read_time,
+};
 use crate::model;
 use crate::model::usage::{Month, begin_of, hour_of};
 use crate::wire::schema::{Credentials, Endpoint, Outcome, Time, UserId};
@@ -13,7 +15,10 @@ use crate::wire::time::rfc3339;
 /// The most lines in one report.
 const MOST_ROWS: u32 = 10_000;
 const DEFAULT_DAYS: i64 = 30;
+/// What sums may be grouped by.
 pub const BY: [&str; 8] = ["hour", "day", "app", "key", "account", "endpoint", "auth", "outcome"];
+/// The same for the sums of one key, which has one app.
+pub const OWN_BY: [&str; 6] = ["hour", "day", "account", "endpoint", "auth", "outcome"];
 
 /// Which sums to report.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -32,9 +37,23 @@ pub struct UsageQuery {
     pub account: Option<String>,
 }
 
+/// Which of a key's own sums to report.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OwnUsageQuery {
+    /// A date or a time; thirty days before `until` by default.
+    pub from: Option<String>,
+    /// The end, exclusive; now by default.
+    pub until: Option<String>,
+    /// What to group by, separated by commas; `day` by default.
+    pub by: Option<String>,
+    /// A user id.
+    pub account: Option<String>,
+}
+
 /// Sums over the whole hours that the period touches.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Usage {
+pub struct UsageSums {
     #[schema(value_type = Time)]
     pub from: String,
     #[schema(value_type = Time)]
@@ -42,10 +61,26 @@ pub struct Usage {
     pub sums: Vec<UsageLine>,
     /// Whether there are more sums than these.
     pub truncated: bool,
+}
+
+/// Sums, the accounts that X bills, and what is missing.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Usage {
+    #[serde(flatten)]
+    pub totals: UsageSums,
     /// How many accounts each app used in each month, which X bills.
     pub accounts: Vec<UsedAccounts>,
     /// Calls that are missing from the sums: a process was killed within seconds of its last write, or could keep no more.
     pub gaps: Vec<Gap>,
+}
+
+/// The sums of one key.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OwnUsage {
+    #[serde(flatten)]
+    pub totals: UsageSums,
+    /// When calls may be missing from the sums: a process was killed within seconds of its last write, or could keep no more.
+    pub gaps: Vec<OwnGap>,
 }
 
 /// Sums for one group, with the values that it is grouped by.
@@ -107,9 +142,26 @@ pub struct Gap {
     pub killed: bool,
 }
 
+/// A time after which calls may be missing, of this key or of others.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct OwnGap {
+    /// When a process last wrote everything.
+    #[schema(value_type = Time)]
+    pub since: String,
+}
+
 impl UsageQuery {
     /// The filter that the query describes and the first month to count accounts in, or everything that is wrong with it.
     pub fn read(&self, now: OffsetDateTime) -> Result<(UsageFilter, Month), Vec<Detail>> {
+        self.read_by(&BY, now)
+    }
+
+    /// The same, with these words for what sums are grouped by.
+    fn read_by(
+        &self,
+        words: &[&str],
+        now: OffsetDateTime,
+    ) -> Result<(UsageFilter, Month), Vec<Detail>> {
         let mut problems = Vec::new();
         let mut time = |name: &str, text: &Option<String>, default: OffsetDateTime| {
             let Some(text) = text else { return default };
@@ -132,7 +184,7 @@ impl UsageQuery {
         if problems.is_empty() && from >= until {
             problems.push(Detail::in_query("from must be before until"));
         }
-        let by = self.grain(&mut problems);
+        let by = self.grain(words, &mut problems);
         let account = self.account.as_deref().map(|id| {
             let detail = "account must be a user id of 1 to 19 digits";
             model::UserId::parse(id).ok_or_else(|| problems.push(Detail::in_query(detail)))
@@ -150,10 +202,15 @@ impl UsageQuery {
         if problems.is_empty() { Ok((filter, Month::of(from))) } else { Err(problems) }
     }
 
-    fn grain(&self, problems: &mut Vec<Detail>) -> Grain {
+    fn grain(&self, words: &[&str], problems: &mut Vec<Detail>) -> Grain {
         let mut by = Grain::default();
         for name in self.by.as_deref().unwrap_or("day").split(',').filter(|name| !name.is_empty()) {
             match name {
+                _ if !words.contains(&name) => {
+                    let detail = format!("by must name some of {}", words.join(", "));
+                    problems.push(Detail::in_query(detail));
+                    break;
+                }
                 "hour" => by.hours = 1,
                 "day" => by.hours = by.hours.max(24),
                 "app" => by.app = true,
@@ -161,41 +218,73 @@ impl UsageQuery {
                 "account" => by.account = true,
                 "endpoint" => by.endpoint = true,
                 "auth" => by.auth = true,
-                "outcome" => by.outcome = true,
-                _ => {
-                    let detail = format!("by must name some of {}", BY.join(", "));
-                    problems.push(Detail::in_query(detail));
-                    break;
-                }
+                _ => by.outcome = true,
             }
         }
         by
     }
 }
 
-impl Usage {
-    pub fn of(mut report: UsageReport, filter: &UsageFilter) -> Usage {
+impl OwnUsageQuery {
+    /// The filter that the query describes, for any key, or everything that is wrong with it.
+    pub fn read(self, now: OffsetDateTime) -> Result<UsageFilter, Vec<Detail>> {
+        let OwnUsageQuery { from, until, by, account } = self;
+        let query = UsageQuery { from, until, by, account, ..UsageQuery::default() };
+        query.read_by(&OWN_BY, now).map(|(filter, _)| filter)
+    }
+}
+
+impl UsageSums {
+    fn of(mut rows: Vec<UsageRow>, filter: &UsageFilter) -> UsageSums {
         let most = MOST_ROWS as usize;
-        let truncated = report.rows.len() > most;
-        report.rows.truncate(most);
+        let truncated = rows.len() > most;
+        rows.truncate(most);
+        UsageSums {
+            from: rfc3339(begin_of(filter.from)),
+            until: rfc3339(begin_of(filter.until)),
+            sums: rows.into_iter().map(UsageLine::from).collect(),
+            truncated,
+        }
+    }
+}
+
+impl OwnUsage {
+    pub fn of(found: gateway::OwnUsage, filter: &UsageFilter) -> OwnUsage {
+        let gap = |gap: UsageGap| OwnGap { since: rfc3339(gap.since) };
+        OwnUsage {
+            totals: UsageSums::of(found.rows, filter),
+            gaps: found.gaps.into_iter().map(gap).collect(),
+        }
+    }
+
+    /// Whether nothing is missing from the sums.
+    pub fn is_complete(&self) -> bool {
+        !self.totals.truncated && self.gaps.is_empty()
+    }
+}
+
+impl Usage {
+    pub fn of(report: UsageReport, filter: &UsageFilter) -> Usage {
         let used = |(month, app, accounts): (Month, String, u64)| UsedAccounts {
             month: month.to_string(),
             app,
             accounts,
         };
         Usage {
-            from: rfc3339(begin_of(filter.from)),
-            until: rfc3339(begin_of(filter.until)),
-            sums: report.rows.into_iter().map(UsageLine::from).collect(),
-            truncated,
+            totals: UsageSums::of(report.rows, filter),
             accounts: report.accounts.into_iter().map(used).collect(),
             gaps: report.gaps.into_iter().map(Gap::from).collect(),
         }
     }
+
+    /// Whether nothing is missing from the sums.
+    pub fn is_complete(&self) -> bool {
+        !self.totals.truncated && self.gaps.is_empty()
+    }
 }
 
 /// Sums as CSV: a column for each value that they are grouped by, and one for each count.
-pub fn csv(usage: &Usage, by: Grain) -> Vec<u8> {
+pub fn csv(usage: &UsageSums, by: Grain) -> Vec<u8> {
     let columns = [
         ("at", by.hours > 0),
         ("app", by.app),

@@ -21,6 +21,7 @@ mod manual;
 mod month;
 mod openapi;
 mod overview;
+mod own;
 mod pages;
 mod pgbouncer;
 mod postgres_relay;

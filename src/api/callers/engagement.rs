@@ -31,7 +31,7 @@ use crate::wire::question::{PageReport, Plan, Report};
 use crate::wire::spreadsheet::SpreadsheetText;
 use crate::wire::table::CsvText;
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 pub(crate) const CSV: &str = "text/csv";
 const NDJSON: &str = "application/x-ndjson";
 /// The value of the parameter `format`.

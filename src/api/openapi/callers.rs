@@ -271,7 +271,7 @@ fn link() -> Operation {
     .refuses(problems::of_changes())
 }
 
-fn operation(
+pub(super) fn operation(
     method: HttpMethod,
     path: &'static str,
     id: &'static str,

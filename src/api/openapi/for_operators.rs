@@ -12,9 +12,10 @@ use crate::api::openapi::page_problems;
 use crate::api::openapi::problems;
 use crate::api::openapi::schemas::named;
 use crate::api::openapi::shape::shape;
+use crate::model::AccountState;
 use crate::model::key::Kind;
 use crate::web::paging::{ITEMS, MOST_ITEMS};
-use crate::wire::schema::text;
+use crate::wire::schema::{one_of, text};
 use crate::wire::{CreatedLink, NewLink};
 
 /// The id of a key in examples.
@@ -76,6 +77,11 @@ pub(crate) fn operation(
 
 pub(crate) fn of_key() -> Parameter {
     query("key", "Only calls with this key, by id or name.", text("").into(), KEY.into())
+}
+
+pub(crate) fn of_state() -> Parameter {
+    let states = one_of("", AccountState::ALL.map(AccountState::name));
+    query("state", "Only accounts in this state.", states.into(), "active".into())
 }
 
 pub(crate) fn of_account() -> Parameter {

@@ -1,7 +1,7 @@
 //! The description of the HTTP API, a document for each listener: for programs at `/openapi.json` (OpenAPI 3.1), and
 //! what `/docs` shows to people.
 //!
-//! Operators' operations are described beside their handlers, the others in `callers` and `probes`. Schemas come from the
+//! Operators' operations are described beside their handlers, the others in `callers`, `own` and `probes`. Schemas come from the
 //! types in `wire`, and problems are built by the code that answers with them.
 
 pub(crate) mod audience;
@@ -9,6 +9,7 @@ mod callers;
 pub(crate) mod examples;
 pub(crate) mod for_operators;
 pub(crate) mod operation;
+mod own;
 mod page_problems;
 mod probes;
 mod problem_schemas;
@@ -72,7 +73,8 @@ pub(crate) fn document(api: Api, headers: &HeaderMap) -> Response {
 }
 
 pub(crate) fn operations(api: Api) -> Vec<Operation> {
-    let all = [callers::operations(), operators::operations(), probes::operations()];
+    let all =
+        [callers::operations(), own::operations(), operators::operations(), probes::operations()];
     all.into_iter().flatten().filter(|operation| operation.audience.is_served_by(api)).collect()
 }
 

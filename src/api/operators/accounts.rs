@@ -10,16 +10,18 @@ use utoipa::openapi::HttpMethod;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::api::openapi::examples::USER_ID;
-use crate::api::openapi::for_operators::{after, in_path, limit, of_app, operation, query, with};
+use crate::api::openapi::for_operators::{
+    after, in_path, limit, of_app, of_state, operation, query, with,
+};
 use crate::api::openapi::operation::{Content, Operation};
 use crate::api::openapi::problems;
 use crate::api::openapi::schemas::{closed, named};
 use crate::api::openapi::shape::{page_of, shape};
 use crate::api::operators::guard::Actor;
 use crate::gateway::{self, AccountFilter, Deadline, Detail, ImportEvents, read_aside};
-use crate::model::{AccountState, UserId};
+use crate::model::UserId;
 use crate::web::body;
-use crate::web::extract::{MOST_BYTES, OfApp, Path, Query, account_ref};
+use crate::web::extract::{MOST_BYTES, OfApp, Path, Query, account_ref, account_state};
 use crate::web::host::Host;
 use crate::web::paging::{Limit, page};
 use crate::web::problem::Problem;
@@ -63,11 +65,10 @@ pub(crate) async fn list(
 }
 
 fn describe_list() -> Operation {
-    let states = one_of("", AccountState::ALL.map(AccountState::name));
     let listed = json!({ "accounts": [account_example_with_last_calls()], "next": null });
     operation(HttpMethod::Get, "/admin/v1/accounts", "list_accounts", "List connected accounts")
         .takes(query("app", "Only accounts of this app.", text("").into(), "demo".into()))
-        .takes(query("state", "Only accounts in this state.", states.into(), "active".into()))
+        .takes(of_state())
         .takes(after(&format!("demo/{USER_ID}")))
         .takes(limit())
         .gives(
@@ -192,22 +193,14 @@ fn describe_remove() -> Operation {
 }
 
 fn filter(query: &ListQuery) -> Result<AccountFilter, Problem> {
-    let wrong = |name: &str, detail: &str| {
-        Problem::invalid(vec![Detail::in_query(format!("{name} {detail}"))])
-    };
-    let state = match query.state.as_deref() {
-        None => None,
-        Some(name) => Some(
-            AccountState::from_name(name)
-                .ok_or_else(|| wrong("state", "must be active, revoked, blocked or quarantined"))?,
-        ),
-    };
+    let detail = "after must be the next of the page before";
+    let wrong = || Problem::invalid(vec![Detail::in_query(detail)]);
+    let state = account_state(query.state.as_deref())?;
     let after = match query.after.as_deref() {
         None => None,
         Some(text) => {
             let (app, id) = text.split_once('/').unwrap_or_default();
-            let id = UserId::parse(id)
-                .ok_or_else(|| wrong("after", "must be the next of the page before"))?;
+            let id = UserId::parse(id).ok_or_else(wrong)?;
             Some((app.to_owned(), id))
         }
     };
@@ -233,7 +226,7 @@ fn account_example_with_last_calls() -> Value {
     with(account, "last_error_at", "2026-03-09T08:00:00Z")
 }
 
-fn account_example() -> Value {
+pub(crate) fn account_example() -> Value {
     json!({
         "app": "demo", "user_id": USER_ID, "screen_name": "alice", "state": "active",
         "state_since": "2026-03-01T09:00:00Z", "connected_at": "2026-03-01T09:00:00Z",

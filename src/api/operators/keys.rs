@@ -23,7 +23,9 @@ use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
 use crate::web::paging::{Limit, page};
 use crate::web::problem::Problem;
-use crate::wire::{CreatedKey, Key, KeyChanges, NewKey, Subjects, Withdrawal, Withdrawn, read_day};
+use crate::wire::{
+    CreatedKey, Key, KeyChanges, KeyTerms, NewKey, Subjects, Withdrawal, Withdrawn, read_day,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -203,9 +205,14 @@ fn describe_revoke() -> Operation {
 }
 
 fn key_example() -> Value {
-    json!(Key {
+    let terms = key_terms_example();
+    json!(Key { terms, role: Some("caller"), ..Key::default() })
+}
+
+/// The part of it that its holder sees.
+pub(crate) fn key_terms_example() -> KeyTerms {
+    KeyTerms {
         id: KEY.to_owned(),
-        role: Some("caller"),
         name: "dashboard".to_owned(),
         app: Some("demo".to_owned()),
         accounts: Some(vec![USER_ID.to_owned()]),
@@ -215,6 +222,6 @@ fn key_example() -> Value {
         weight: 1,
         created_at: "2026-03-10T21:15:30Z".to_owned(),
         expires_at: Some("2026-06-08T21:15:30Z".to_owned()),
-        ..Key::default()
-    })
+        ..KeyTerms::default()
+    }
 }

@@ -9,11 +9,12 @@ use serde_json::json;
 use utoipa::openapi::HttpMethod;
 
 use crate::api::callers::engagement::{COMPLETE, CSV};
+use crate::api::callers::usage::complete;
 use crate::api::openapi::for_operators::{KEY, of_account, of_key, operation, query};
-use crate::api::openapi::operation::{Content, Operation};
+use crate::api::openapi::operation::{Content, Operation, Parameter};
 use crate::api::openapi::problems;
 use crate::api::openapi::shape::shape;
-use crate::gateway::UsageFilter;
+use crate::gateway::Grain;
 use crate::web::extract::Query;
 use crate::web::host::Host;
 use crate::web::negotiation::preferred;
@@ -41,7 +42,7 @@ pub(crate) async fn show(
     let report = host.gateway().get_usage_report(&filter, month).await?;
     let found = Usage::of(report, &filter);
     let mut response = if preferred(&headers, &["application/json", CSV]) == Some(CSV) {
-        table(&found, &filter)
+        table(&found, filter.by)
     } else {
         Json(found).into_response()
     };
@@ -59,16 +60,12 @@ fn describe_show() -> Operation {
         "accounts": [{ "month": "2026-03", "app": "demo", "accounts": 2 }],
         "gaps": [{ "since": "2026-03-09T02:10:05Z", "lost_calls": 0, "killed": true }],
     });
-    let about = format!(
-        "How to group the sums, separated by commas: {}. Defaults to `day`.",
-        BY.map(|name| format!("`{name}`")).join(", ")
-    );
-    let time = || text("A day or time.").into();
+    let [from, until] = of_period();
     operation(HttpMethod::Get, "/admin/v1/usage", "show_usage", "Get usage totals")
         .about("Sums over the calls made to X, kept by the hour. `accounts` counts the accounts whose tokens were used in each month, which X bills.")
-        .takes(query("from", "The first day or time; defaults to thirty days ago.", time(), "2026-03-01".into()))
-        .takes(query("until", "The end, not included; defaults to now.", time(), "2026-03-11".into()))
-        .takes(query("by", "How to group the sums; defaults to `day`.", text(&about).into(), "day,key".into()))
+        .takes(from)
+        .takes(until)
+        .takes(grouped_by(&BY, "day,key"))
         .takes(query("app", "Only calls of this app.", text("").into(), "demo".into()))
         .takes(of_key())
         .takes(of_account())
@@ -84,10 +81,26 @@ fn describe_show() -> Operation {
         .refuses(problems::of_queries())
 }
 
+/// The start and the end of a period.
+pub(crate) fn of_period() -> [Parameter; 2] {
+    let time = || text("A day or time.").into();
+    let about = "The first day or time; defaults to thirty days ago.";
+    let from = query("from", about, time(), "2026-03-01".into());
+    let about = "The end, not included; defaults to now.";
+    [from, query("until", about, time(), "2026-03-11".into())]
+}
+
+pub(crate) fn grouped_by(names: &[&str], example: &str) -> Parameter {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let names = names.join(", ");
+    let about = format!("How to group the sums, separated by commas: {names}. Defaults to `day`.");
+    let schema = text(&about).into();
+    query("by", "How to group the sums; defaults to `day`.", schema, example.into())
+}
+
 /// Usage totals as CSV, and a header that says whether they are complete.
-pub(crate) fn table(found: &Usage, filter: &UsageFilter) -> Response {
-    let is_complete = !found.truncated && found.gaps.is_empty();
-    let complete = HeaderValue::from_static(if is_complete { "true" } else { "false" });
-    let headers = [(CONTENT_TYPE, HeaderValue::from_static(CSV)), (COMPLETE, complete)];
-    (headers, usage::csv(found, filter.by)).into_response()
+pub(crate) fn table(found: &Usage, by: Grain) -> Response {
+    let headers =
+        [(CONTENT_TYPE, HeaderValue::from_static(CSV)), (COMPLETE, complete(found.is_complete()))];
+    (headers, usage::csv(&found.totals, by)).into_response()
 }

@@ -160,10 +160,7 @@ impl Gateway {
         if !scopes.accounts.as_ref().is_none_or(listed) {
             return refuse("it is limited to certain accounts, so user_id must be one of them");
         }
-        let app = scopes.app.as_deref().unwrap_or_default();
-        if !self.0.apps.contains_key(app) {
-            return refuse(&format!("its app {app} is no longer configured"));
-        }
+        self.app_of_key(key)?;
         let new = NewLink { app: scopes.app.clone(), ..new };
         self.create_link_as(new, &holder_at(&key.key.id, from), Some(&key.key.id)).await
     }

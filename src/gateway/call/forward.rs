@@ -83,7 +83,12 @@ impl Gateway {
             let detail = format!("{endpoint} is not one of its endpoints: {}", allowed.join(", "));
             return Err(Error::NotAllowed(detail));
         }
-        let app = scopes.app.as_deref().unwrap_or_default();
+        self.app_of_key(key)
+    }
+
+    /// The app whose credentials the key uses.
+    pub(in crate::gateway) fn app_of_key(&self, key: &KnownKey) -> Result<&Arc<AppState>, Error> {
+        let app = key.key.scopes.app.as_deref().unwrap_or_default();
         self.0
             .apps
             .get(app)

@@ -93,7 +93,7 @@ impl Gateway {
     }
 
     /// Waits until `held` has grown to `bytes`, until `end` at most.
-    pub(super) async fn grow_memory(
+    pub(in crate::gateway) async fn grow_memory(
         &self,
         held: &mut Held,
         bytes: usize,

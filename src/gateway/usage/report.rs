@@ -8,7 +8,8 @@ use crate::store::{self, UsageFilter, UsageRow, UsageWriter};
 
 /// A process that has not written for this long was killed, or cannot write.
 const SILENT: time::Duration = time::Duration::minutes(1);
-const KEPT: time::Duration = time::Duration::days(400);
+/// How long usage is kept.
+pub(in crate::gateway) const KEPT: time::Duration = time::Duration::days(400);
 
 /// Sums, the accounts that X bills, and the calls that are missing.
 pub struct UsageReport {

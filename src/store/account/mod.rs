@@ -3,6 +3,7 @@
 pub(super) mod import;
 pub(super) mod last_call;
 pub(super) mod new;
+pub(super) mod of_app;
 pub(super) mod recent;
 pub(super) mod row;
 

@@ -9,7 +9,7 @@ use crate::gateway::TestGateway;
 use crate::openapi::{Doors, Operation, document, operations};
 
 /// The operations in an order in which each finds what it needs, with the status of a successful answer.
-const STORY: [(&str, u16); 41] = [
+const STORY: [(&str, u16); 44] = [
     ("totals", 200),
     ("last_28_hours", 200),
     ("historical", 200),
@@ -17,6 +17,9 @@ const STORY: [(&str, u16); 41] = [
     ("engagement", 200),
     ("create_browser_token", 201),
     ("create_link", 201),
+    ("show_own_key", 200),
+    ("list_own_accounts", 200),
+    ("show_own_usage", 200),
     ("create_link_as_admin", 201),
     ("list_links", 200),
     ("withdraw_link", 200),

@@ -267,6 +267,9 @@ async fn a_token_opens_one_path_in_its_three_forms(database: Database) {
         ("POST", "/insights/engagement/totals"),
         ("POST", "/v1/links"),
         ("POST", "/v1/browser-tokens"),
+        ("GET", "/v1/key"),
+        ("GET", "/v1/accounts"),
+        ("GET", "/v1/usage"),
     ] {
         let ask = ask.clone().method(method).to(&format!("{}{path}", pages.gateway.url));
         ask.send().await.is_own(403, "not_allowed");

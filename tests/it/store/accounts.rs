@@ -1,7 +1,9 @@
 //! Accounts: importing, finding, paging, states, rotation.
 
 use countersign::model::AccountState;
-use countersign::store::{AccountFilter, Change, Error, PartEvents, StoredAccount};
+use countersign::store::{
+    AccountFilter, AppAccountFilter, Change, Error, PartEvents, StoredAccount,
+};
 use time::Duration;
 
 use crate::database::{Database, NOW, newest, on_both};
@@ -84,6 +86,36 @@ async fn a_screen_name_is_found_in_lower_case_and_the_last_to_connect_has_it(dat
     assert_eq!(found.account.user_id, id(3));
     assert!(store.find_account_by_screen_name("main", "Alice_X").await.unwrap().is_none());
     assert!(store.find_account_by_screen_name("other", "alice_x").await.unwrap().is_none());
+}
+
+async fn accounts_of_an_app_are_listed_for_however_many_users(database: Database) {
+    let store = database.store().await;
+    let put: Vec<_> = (1..=700).map(|number| new_account("main", number)).collect();
+    store.put_accounts(&put, PartEvents::Each, "cli", NOW).await.unwrap();
+    store.put_accounts(&[new_account("other", 701)], PartEvents::Each, "cli", NOW).await.unwrap();
+    // More than one statement names, half of them without an account.
+    let users: Vec<_> = (1..=1400).rev().map(id).collect();
+    for among in [None, Some(&*users)] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let filter = AppAccountFilter { after, limit: 300, ..AppAccountFilter::default() };
+            let page = store.list_accounts_of_app("main", among, filter).await.unwrap();
+            after = page.last().map(|account| account.user_id);
+            found.extend(page.iter().map(|account| account.user_id.to_string()));
+            if page.len() < 300 {
+                break;
+            }
+        }
+        let mut expected: Vec<String> = (1..=700).map(|number| number.to_string()).collect();
+        expected.sort();
+        assert_eq!(found, expected);
+    }
+    let none = store.list_accounts_of_app(
+        "main",
+        Some(&[]),
+        AppAccountFilter { limit: 1, ..AppAccountFilter::default() },
+    );
+    assert_eq!(none.await.unwrap(), []);
 }
 
 async fn pages_follow_each_other_without_gap_or_overlap(database: Database) {
@@ -203,6 +235,7 @@ on_both!(
     an_import_is_all_or_nothing,
     connecting_again_replaces_the_token_and_keeps_the_first_time,
     a_screen_name_is_found_in_lower_case_and_the_last_to_connect_has_it,
+    accounts_of_an_app_are_listed_for_however_many_users,
     pages_follow_each_other_without_gap_or_overlap,
     lists_and_counts_keep_to_the_filter,
     a_state_changes_once_and_says_why,

@@ -31,7 +31,7 @@ fn id(number: u64) -> UserId {
     UserId::parse(&number.to_string()).unwrap()
 }
 
-fn new_account(app: &str, number: u64) -> NewAccount {
+pub fn new_account(app: &str, number: u64) -> NewAccount {
     NewAccount {
         app: app.to_owned(),
         user_id: id(number),

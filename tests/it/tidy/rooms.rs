@@ -66,6 +66,7 @@ const MAY_NAME: &[(&str, Rooms)] = &[
             ("warm_up", &["account", "app", "error"]),
             ("webhook", &["account", "app", "error", "key"]),
             ("browser", &["error", "key", "question"]),
+            ("own", &["error", "key", "question", "usage"]),
             ("quota", &[]),
             ("reload", &["error", "vault_ring"]),
             ("vault_rotation", &["account", "error", "webhook"]),

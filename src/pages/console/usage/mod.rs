@@ -72,7 +72,7 @@ pub(crate) async fn download(
 ) -> Result<Response, Problem> {
     let (filter, month) = query.read(host.clock().now()).map_err(Problem::invalid)?;
     let report = host.gateway().get_usage_report(&filter, month).await?;
-    let mut response = table(&Usage::of(report, &filter), &filter);
+    let mut response = table(&Usage::of(report, &filter), filter.by);
     let name = HeaderValue::from_static("attachment; filename=\"countersign-usage.csv\"");
     response.headers_mut().insert(CONTENT_DISPOSITION, name);
     Ok(response)
