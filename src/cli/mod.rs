@@ -16,9 +16,7 @@ mod query;
 mod reload;
 mod sandbox;
 mod serve;
-mod tour;
 mod usage;
-mod variables;
 mod vault;
 mod webhook;
 
@@ -77,7 +75,11 @@ enum Task {
         plan: bool,
     },
     /// Check the deployment: settings, database, vault, X credentials, clock
-    Check,
+    Check {
+        /// Print a JSON array of what each check found
+        #[arg(long)]
+        json: bool,
+    },
     /// Check whether the running gateway is ready, for container health checks
     Healthcheck,
     /// Print every setting with its meaning and default
@@ -103,7 +105,7 @@ pub fn run(command: Command) -> Result<(), Failure> {
         Task::Audit(arguments) => assemble::block_on(audit::run(config, arguments)),
         Task::Vault(task) => vault::run(config, &task),
         Task::Migrate { plan } => assemble::block_on(migrate(config, plan)),
-        Task::Check => assemble::block_on(check::run(config)),
+        Task::Check { json } => assemble::block_on(check::run(config, json)),
         Task::Healthcheck => assemble::block_on(check::health(config)),
         Task::Config => {
             output::line(crate::config::describe().trim_end());

@@ -1,10 +1,13 @@
 //! `countersign sandbox`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use clap::Args;
 use serde_json::{Map, Value};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tracing::info;
 
 use crate::cli::assemble;
@@ -12,6 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::serve::{bind, stop_on_signals, url};
 use crate::config::{Log, LogFormat, LogLevel, parse_address};
+use crate::model::{Clock, SetClock};
 use crate::sandbox::serve;
 use crate::sandbox::{Sandbox, Settings, Switches};
 use crate::server::Life;
@@ -25,6 +29,10 @@ pub(super) struct Arguments {
     /// Seed of the invented data: the same seed gives the same users, tokens and numbers
     #[arg(long, value_name = "NUMBER", default_value_t = Settings::default().seed)]
     seed: u64,
+    /// The sandbox's time at its start, such as `2026-03-10T21:15:30Z`; it goes on from there. With the same seed, users and
+    /// posts, the same time gives the same numbers
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    now: Option<OffsetDateTime>,
     /// Number of ordinary users
     #[arg(long, value_name = "COUNT", default_value_t = Settings::default().users)]
     users: usize,
@@ -50,7 +58,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             switches,
             ..Settings::default()
         };
-        let sandbox = Sandbox::new(settings, assemble::clock());
+        let clock: Arc<dyn Clock> = match arguments.now {
+            Some(now) => Arc::new(SetClock::at(now)),
+            None => assemble::clock(),
+        };
+        let sandbox = Sandbox::new(settings, clock);
         let at = url(&listener);
         // Before the address is printed, since whoever reads it may stop the process at once.
         let life = Life::default();
@@ -66,6 +78,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         info!("stopped");
         Ok(())
     })
+}
+
+fn parse_time(text: &str) -> Result<OffsetDateTime, String> {
+    let expected = |_| "expected a time such as 2026-03-10T21:15:30Z".to_owned();
+    let at = OffsetDateTime::parse(text, &Rfc3339).map_err(expected)?;
+    // The oldest posts are five years older, and have ids by which their time is known.
+    if (2017..2100).contains(&at.year()) {
+        Ok(at)
+    } else {
+        Err("expected a year from 2017 to 2099".to_owned())
+    }
 }
 
 fn switches(given: &[String]) -> Result<Switches, Failure> {

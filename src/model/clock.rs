@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 /// Where time comes from: the system in production, a hand-moved clock in tests.
 pub trait Clock: Send + Sync + 'static {
@@ -11,6 +11,28 @@ pub trait Clock: Send + Sync + 'static {
 
     /// The monotonic clock, for durations.
     fn instant(&self) -> Instant;
+}
+
+/// The machine's clock, set to another time: it goes on from there.
+#[derive(Clone, Copy, Debug)]
+pub struct SetClock {
+    ahead: Duration,
+}
+
+impl SetClock {
+    pub fn at(now: OffsetDateTime) -> SetClock {
+        SetClock { ahead: now - SystemClock.now() }
+    }
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> OffsetDateTime {
+        SystemClock.now().saturating_add(self.ahead)
+    }
+
+    fn instant(&self) -> Instant {
+        SystemClock.instant()
+    }
 }
 
 /// The machine's own clock.

@@ -24,7 +24,7 @@ pub mod webhook;
 
 pub use crate::model::account::{Account, AccountRef, AccountState, UserId};
 pub use crate::model::app::{App, AppOnly};
-pub use crate::model::clock::{Clock, SystemClock};
+pub use crate::model::clock::{Clock, SetClock, SystemClock};
 pub use crate::model::credential::AuthKind;
 pub use crate::model::endpoint::Endpoint;
 pub use crate::model::freshness::Freshness;

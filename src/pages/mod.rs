@@ -4,4 +4,5 @@ pub mod connect;
 pub(crate) mod console;
 pub(crate) mod docs;
 pub mod front;
+pub(crate) mod home;
 pub(crate) mod parts;

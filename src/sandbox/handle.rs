@@ -8,7 +8,7 @@ use crate::model::Clock;
 use crate::sandbox::http::call_log::Calls;
 use crate::sandbox::http::faults::Faults;
 use crate::sandbox::lock::held;
-use crate::sandbox::world::population::Population;
+use crate::sandbox::world::population::{Population, UserState};
 use crate::sandbox::world::settings::Settings;
 use crate::sandbox::world::state::State;
 use crate::sandbox::world::switches::Switches;
@@ -32,7 +32,7 @@ struct Inner {
 }
 
 impl Sandbox {
-    /// A world from a seed. Its posts are dated back from `clock`'s present time; its secrets depend on the seed alone.
+    /// A world from a seed. Its first posts are dated back from its birth; its secrets depend on the seed alone.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Sandbox {
         let population = Population::new(&settings, clock.now());
         let state = Mutex::new(State::new(&population, settings.switches.clone()));
@@ -72,6 +72,13 @@ impl Sandbox {
 
     pub(super) fn calls(&self) -> &Calls {
         &self.inner.calls
+    }
+
+    /// Sets how X sees a user, if there is one of that name.
+    pub fn set_user_state(&self, screen_name: &str, state: UserState) {
+        if let Some(place) = self.population().find_named(screen_name) {
+            self.state().set_user_state(place, state);
+        }
     }
 
     /// Forgets calls, faults and everything that was changed at run time.

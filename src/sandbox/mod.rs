@@ -22,6 +22,7 @@ mod world;
 pub use crate::sandbox::handle::Sandbox;
 pub use crate::sandbox::http::serve::serve;
 pub use crate::sandbox::world::listing::{World, WorldApp, WorldPost, WorldUser};
+pub use crate::sandbox::world::population::UserState;
 pub use crate::sandbox::world::settings::Settings;
 pub use crate::sandbox::world::switches::{
     EchoEnd, ForbiddenWording, HistoryFloor, HourWithoutDay, LookupForm, RevokedWording, Switches,

@@ -1,7 +1,8 @@
 //! The HTTP server: every route of both listeners is in this file.
 //!
 //! Callers' listener: the relay on the upstream's own paths, `/v1/engagement` for questions of any size, `/v1/links`
-//! for keys that may invite users, and the pages under `/connect` where these users connect their accounts.
+//! for keys that may invite users, `/v1/key`, `/v1/accounts` and `/v1/usage` for what services may see of their keys, and
+//! the pages under `/connect` where users connect their accounts.
 //! Operators' listener: `/metrics`, which requires no key; `/admin/v1`, which requires an admin key; and the console's
 //! pages under `/console`, which require signing in with one.
 //! Both: `/livez`, `/readyz`, and the API description, `/openapi.json` for programs and `/docs` for people.
@@ -9,24 +10,27 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use tower::Layer;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use crate::pages::front::Front;
+pub use crate::pages::front::{Front, SignInLink};
 pub use crate::web::lifecycle::Life;
 pub use crate::web::listen::Listener;
 
-use crate::api::callers::{browser_tokens, client_module, engagement, links, relay};
+use crate::api::callers::{
+    accounts, browser_tokens, client_module, engagement, key, links, relay, usage,
+};
 use crate::api::openapi::Api;
 use crate::api::{openapi, operators, probes};
 use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::model::{Clock, Endpoint};
 use crate::pages::console::{address, guard, layout};
-use crate::pages::{connect, console, docs, front};
+use crate::pages::{connect, console, docs, front, home};
 use crate::telemetry::Metrics;
 use crate::web::call_metrics::Meters;
 use crate::web::cross_origin;
@@ -86,6 +90,9 @@ fn callers_routes(host: &Host) -> Routes {
         .route("/v1/client.d.ts", get(async |headers: HeaderMap| client_module::types(&headers)))
         .route("/v1/engagement/plan", post(engagement::plan))
         .route("/v1/links", post(links::create))
+        .route("/v1/key", get(key::show))
+        .route("/v1/accounts", get(accounts::list))
+        .route("/v1/usage", get(usage::show))
         .merge(connect_routes());
     let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs lists everything";
     Routes { relays: true, faces: FACES, all: finish(routes, offered, host) }
@@ -222,7 +229,13 @@ fn open(api: Api) -> Router<Host> {
             "/openapi.json",
             get(async move |headers: HeaderMap| openapi::document(api, &headers)),
         )
-        .route("/docs", get(async move |headers: HeaderMap| docs::page(api, &headers)))
+        .route("/", get(async move |headers: HeaderMap| home::page(api, &headers)))
+        .route(
+            "/docs",
+            get(async move |State(host): State<Host>, headers: HeaderMap| {
+                docs::page(api, host.gateway(), &headers)
+            }),
+        )
         .route("/docs/style.css", get(docs::style))
 }
 

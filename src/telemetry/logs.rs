@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::cmp;
-use std::io::{self, BufWriter, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::panic::{self, PanicHookInfo};
 use std::sync::OnceLock;
 use std::thread;
@@ -35,12 +35,20 @@ pub struct LogGuard(#[expect(dead_code, reason = "held for its drop")] WorkerGua
 
 /// Sends this process's logs to standard error. The first call decides; later ones change nothing.
 pub fn start_logs(log: &Log) -> LogGuard {
-    let colour = io::stderr().is_terminal();
+    start_logs_to(log, io::stderr().is_terminal(), io::stderr())
+}
+
+/// The same with another place for the logs.
+pub fn start_logs_to(
+    log: &Log,
+    colour: bool,
+    place: impl Write + Send + Sync + 'static,
+) -> LogGuard {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING_LINES)
         .thread_name("countersign-log")
         // The writing thread flushes whenever no line is waiting.
-        .finish(BufWriter::with_capacity(64 * 1024, io::stderr()));
+        .finish(BufWriter::with_capacity(64 * 1024, place));
     let dropped = writer.error_counter();
     let (filter, handle) = reload::Layer::new(targets(log.level));
     if tracing::subscriber::set_global_default(with_filter(log, colour, writer, filter)).is_ok() {

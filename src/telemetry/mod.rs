@@ -4,5 +4,5 @@ mod json;
 mod logs;
 mod metrics;
 
-pub use logs::{LogGuard, log_panics, set_log_level, start_logs, subscriber};
+pub use logs::{LogGuard, log_panics, set_log_level, start_logs, start_logs_to, subscriber};
 pub use metrics::{Metrics, start_metrics};

@@ -23,11 +23,22 @@ impl Fixed {
     pub(crate) fn answer(&self, request_headers: &HeaderMap) -> Response {
         let zips = Accepted::of(request_headers).gzip;
         let body = if zips { &self.gzipped } else { &self.plain };
-        let mut response = body.clone().into_response();
+        self.answer_body(body.clone(), zips, "public, max-age=300")
+    }
+
+    /// The same with one text in the place of another, for this request alone. It is not compressed: whoever asked again
+    /// and again would have that done each time.
+    pub(crate) fn answer_with(&self, from: &str, to: &str) -> Response {
+        let text = String::from_utf8_lossy(&self.plain).replace(from, to);
+        self.answer_body(text.into(), false, "no-store")
+    }
+
+    fn answer_body(&self, body: Bytes, zips: bool, caching: &'static str) -> Response {
+        let mut response = body.into_response();
         let headers = response.headers_mut();
         html::guard(html::POLICY, headers);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         if zips {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));

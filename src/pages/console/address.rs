@@ -9,6 +9,8 @@ use crate::web::html;
 
 pub(crate) const ROOT: &str = "/console/";
 
+pub(crate) const START: &str = "/console/start";
+
 pub(crate) const SIGN_IN: &str = "/console/sign-in";
 
 /// The scheme and authority of this request, if pages may be shown there.

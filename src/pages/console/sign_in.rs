@@ -9,7 +9,7 @@ use cookie::SameSite;
 use serde::Deserialize;
 
 use crate::gateway::{Session, SignIn};
-use crate::pages::console::address::{ROOT, SIGN_IN, see_other, with_query};
+use crate::pages::console::address::{ROOT, SIGN_IN, START, see_other, with_query};
 use crate::pages::console::form;
 use crate::pages::console::layout;
 use crate::web::client_address::Client;
@@ -20,7 +20,7 @@ use crate::web::html::page;
 use crate::web::problem::Problem;
 
 /// The session's secret; it ends with the browser, if not before.
-pub(super) const COOKIE: PageCookie =
+pub(in crate::pages) const COOKIE: PageCookie =
     PageCookie { name: "countersign-console", same_site: SameSite::Strict, max_age: None };
 
 /// The page to go on to.
@@ -76,6 +76,9 @@ pub(crate) async fn sign_in(
         }
     };
     let cookie = COOKIE.set(secret.expose(), gateway.console_url());
+    // Newcomers are led to their first call.
+    let is_new = next == ROOT && !gateway.get_first_steps().await.is_ok_and(|steps| steps.has_call);
+    let next = if is_new { START } else { next };
     Ok((cookie, see_other(next)).into_response())
 }
 

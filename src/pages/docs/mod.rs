@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use axum::http::HeaderMap;
+use axum::http::header::HOST;
 use axum::response::Response;
 use serde_json::Value;
 use utoipa::openapi::HttpMethod;
@@ -16,6 +17,7 @@ use crate::api::openapi::examples::localized;
 use crate::api::openapi::operation::{Body, Operation, Parameter};
 use crate::api::openapi::problems::Sample;
 use crate::api::openapi::{Api, description, operations, problems_elsewhere};
+use crate::gateway::Gateway;
 use crate::pages::docs::view::{Answer, Field, Group, Page, Problem, Text};
 use crate::web::fixed::Fixed;
 
@@ -25,15 +27,36 @@ static OPERATORS: LazyLock<Fixed> = LazyLock::new(|| html(Api::Operators));
 static STYLE: LazyLock<Fixed> =
     LazyLock::new(|| Fixed::new("text/css; charset=utf-8", &view::style()));
 
+/// The addresses in the page's commands, unless it was asked for by others.
+const USUAL_CALLERS: &str = "http://127.0.0.1:8080";
+const USUAL_OPERATORS: &str = "http://127.0.0.1:8081";
+/// A name of the domain name system, and a port.
+const LONGEST_HOST: usize = 260;
+
 /// Problems of which the first one found is shown in full.
 const EXAMPLES: [&str; 2] = ["invalid_request_post_id", "invalid_request_name"];
 
-pub(crate) fn page(api: Api, headers: &HeaderMap) -> Response {
-    let page = match api {
-        Api::Callers => &CALLERS,
-        Api::Operators => &OPERATORS,
+/// The page, with the address by which it was asked for.
+pub(crate) fn page(api: Api, gateway: &Gateway, headers: &HeaderMap) -> Response {
+    let (page, shown, public_url) = match api {
+        Api::Callers => (&CALLERS, USUAL_CALLERS, gateway.public_url()),
+        Api::Operators => (&OPERATORS, USUAL_OPERATORS, gateway.console_url()),
     };
-    page.answer(headers)
+    match asked_at(headers, public_url) {
+        Some(address) if address != shown => page.answer_with(shown, &address),
+        _ => page.answer(headers),
+    }
+}
+
+/// The scheme and authority of this request, if its header reads as one.
+fn asked_at(headers: &HeaderMap, public_url: Option<&str>) -> Option<String> {
+    let host = headers.get(HOST)?.to_str().ok()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
+    if host.is_empty() || host.len() > LONGEST_HOST || !host.bytes().all(is_plain) {
+        return None;
+    }
+    let public = public_url.filter(|url| url.split_once("://").is_some_and(|it| it.1 == host));
+    Some(public.map_or_else(|| format!("http://{host}"), ToOwned::to_owned))
 }
 
 pub(crate) async fn style(headers: HeaderMap) -> Response {

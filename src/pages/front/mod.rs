@@ -1,12 +1,16 @@
 //! The demo's front end: a page such as a customer's, which asks the gateway itself, and the page's own back end, which
 //! holds a key and makes tokens. The page is that of `examples/browser/`.
 
+mod sign_in;
+
+pub use crate::pages::front::sign_in::SignInLink;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -18,6 +22,7 @@ use serde_json::{Value, json};
 use crate::gateway::{Error, Gateway, NewToken};
 use crate::model::key::Kind;
 use crate::model::{Origin, Secret};
+use crate::pages::front::sign_in::PATH;
 use crate::web::client_address::Client;
 use crate::web::cross_origin;
 use crate::web::host::Host;
@@ -35,6 +40,8 @@ const METRICS: [&str; 6] =
 
 /// What the page's back end knows.
 pub struct Front {
+    /// Signs whoever runs the demo in to the console.
+    pub sign_in: SignInLink,
     /// A key that makes tokens for these origins.
     pub key: Secret,
     /// The addresses by which browsers reach the page.
@@ -48,6 +55,7 @@ pub struct Front {
 /// The page, its parts, and the two routes of its back end.
 pub(crate) fn routes(front: Front) -> Router<Host> {
     let front = Arc::new(front);
+    let of_sign_in = Arc::clone(&front);
     let (of_page, of_token, of_settings) = (Arc::clone(&front), Arc::clone(&front), front);
     let file = |kind: &'static str, text: &'static str| {
         let front = Arc::clone(&of_page);
@@ -57,6 +65,17 @@ pub(crate) fn routes(front: Front) -> Router<Host> {
         .route("/", file("text/html; charset=utf-8", PAGE))
         .route("/page.js", file("text/javascript; charset=utf-8", SCRIPT))
         .route("/style.css", file("text/css; charset=utf-8", STYLE))
+        .route(
+            PATH,
+            get(
+                async move |State(host): State<Host>,
+                            Path(secret): Path<String>,
+                            request: Request| {
+                    let from = Client::address(&request);
+                    of_sign_in.sign_in.follow(host.gateway(), &secret, from).await
+                },
+            ),
+        )
         .route("/page.json", get(async move || of_settings.settings()))
         .route(
             "/token",

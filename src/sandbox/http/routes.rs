@@ -8,7 +8,7 @@ use crate::model::Endpoint;
 use crate::sandbox::http::reply::{Reply, accepts_gzip};
 use crate::sandbox::http::request::Arrival;
 use crate::sandbox::http::{errors, faults};
-use crate::sandbox::oauth::{bearer, connected_apps, profile};
+use crate::sandbox::oauth::{bearer, connected_apps, pages, profile};
 use crate::sandbox::oauth::{consent, exchange};
 use crate::sandbox::{Sandbox, engagement, lookup};
 
@@ -41,6 +41,7 @@ fn route(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.path() == arrival.path);
     let host = Host::of(arrival);
     match host {
+        Host::Either if (&*arrival.method, &*arrival.path) == ("GET", "/") => return pages::home(),
         Host::Api if endpoint.is_some() => return errors::coded(34).into(),
         Host::Data if endpoint.is_none() => return errors::no_route().into(),
         _ => (),

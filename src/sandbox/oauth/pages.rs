@@ -5,6 +5,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY
 use axum::http::{HeaderValue, StatusCode};
 
 use crate::sandbox::http::reply::{HTML, Reply};
+use crate::sandbox::oauth::connected_apps;
 
 /// Nothing from elsewhere. There is no `form-action`: browsers would apply it to redirects to callbacks as well.
 const POLICY: &str =
@@ -66,6 +67,17 @@ struct Refused<'a> {
 struct Pin<'a> {
     app: &'a str,
     pin: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "sandbox/oauth/pages/home.html", config = ".askama.toml")]
+struct Home {
+    connected_apps: &'static str,
+}
+
+/// What the sandbox is, and where to go.
+pub fn home() -> Reply {
+    page(&Home { connected_apps: connected_apps::PATH })
 }
 
 /// A request token that is used, expired or unknown (`OBS` 6.4; the status is a guess).

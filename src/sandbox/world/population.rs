@@ -11,10 +11,16 @@ use crate::sandbox::world::settings::Settings;
 
 const APPS: [&str; 2] = ["demo", "other"];
 const NAMES: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "frank"];
+/// The ids of users whom the manual names, whatever the seed.
+const KNOWN: [(&str, u64); 2] = [("alice", 7_588_892), ("bob", 98_316_042)];
 const ALPHANUMERICS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 /// The newest post of each user is about this old when the sandbox starts.
 const NEWEST: Duration = Duration::hours(2);
 const OLDEST: Duration = Duration::days(364);
+/// About how long a user waits before the next post, once the world is born.
+const BETWEEN: Duration = Duration::hours(20);
+/// The most posts of a user since then: those of 20 years.
+const MOST_SINCE: i64 = 8_766;
 /// Older than any video may be (reference 2).
 const ANCIENT: Duration = Duration::days(1900);
 
@@ -89,7 +95,7 @@ pub struct Population {
 }
 
 impl Population {
-    /// Invents a population. User ids, names and secrets follow from the seed; posts are dated back from `now`.
+    /// Invents a population as of `now`. User ids, names and secrets follow from the seed; posts are dated from the birth.
     pub fn new(settings: &Settings, now: OffsetDateTime) -> Population {
         let seed = settings.seed;
         let ordinary = (0..settings.users).map(|index| {
@@ -103,7 +109,8 @@ impl Population {
             .chain(others.map(|(name, state)| (name.to_owned(), state)))
             .enumerate()
             .map(|(index, (name, state))| {
-                let posts = posts(settings, index, &name, now);
+                let born = settings.born.map_or(now, |born| born.min(now));
+                let posts = posts(settings, index, &name, (born, now));
                 user(seed, name, state, posts)
             })
             .collect();
@@ -184,22 +191,52 @@ fn app(seed: u64, name: &'static str) -> App {
 }
 
 fn user(seed: u64, screen_name: String, first_state: UserState, posts: Vec<Post>) -> User {
-    let id = 1_000_000_000 + named(seed, &format!("id of {screen_name}")) % 900_000_000_000;
+    let known = KNOWN.iter().find(|(name, _)| *name == screen_name);
+    let id = known.map_or_else(
+        || 1_000_000_000 + named(seed, &format!("id of {screen_name}")) % 900_000_000_000,
+        |(_, id)| *id,
+    );
     User { id, screen_name, first_state, posts }
 }
 
-fn posts(settings: &Settings, author: usize, name: &str, now: OffsetDateTime) -> Vec<Post> {
+fn posts(
+    settings: &Settings,
+    author: usize,
+    name: &str,
+    (born, now): (OffsetDateTime, OffsetDateTime),
+) -> Vec<Post> {
     let count = settings.posts_per_user;
     let salt = named(settings.seed, &format!("posts of {name}"));
     let ages = (0..count).map(|index| age(salt, index, count));
     let ancient = (author < settings.ancient_authors).then_some(ANCIENT);
-    let mut posts = Vec::with_capacity(count + 1);
+    let mut posts = later_posts(salt, author, (born, now));
     for (index, age) in ages.chain(ancient).enumerate() {
         let sequence = draw(salt, index as u64) >> 42;
         let is_deleted = index % 11 == 3 && index < count;
-        posts.push(Post { id: post::first_id_at(now - age) + sequence, author, is_deleted });
+        posts.push(Post { id: post::first_id_at(born - age) + sequence, author, is_deleted });
     }
     posts
+}
+
+/// What a user has posted since the world was born, newest first.
+fn later_posts(
+    salt: u64,
+    author: usize,
+    (born, now): (OffsetDateTime, OffsetDateTime),
+) -> Vec<Post> {
+    let begin = |number: i64| born + BETWEEN * i32::try_from(number).unwrap_or(i32::MAX);
+    let post = |number: i64| {
+        let drawn = draw(salt, number.unsigned_abs() << 32);
+        let late = BETWEEN * f64::from(u32::try_from(drawn % 1_000).unwrap_or_default()) / 1_000.0;
+        let at = begin(number) + late;
+        (at <= now).then(|| Post {
+            id: post::first_id_at(at) + (drawn >> 42),
+            author,
+            is_deleted: false,
+        })
+    };
+    let count = ((now - born).whole_seconds() / BETWEEN.whole_seconds() + 1).min(MOST_SINCE);
+    (0..count).rev().filter_map(post).collect()
 }
 
 /// The age of the post at `index`, newest first: ages grow with the cube, to cover every scale from hours to months.

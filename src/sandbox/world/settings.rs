@@ -1,5 +1,7 @@
 //! The settings from which a sandbox is created.
 
+use time::OffsetDateTime;
+
 use crate::sandbox::world::switches::Switches;
 
 /// The settings from which a sandbox is created.
@@ -12,6 +14,8 @@ pub struct Settings {
     pub posts_per_user: usize,
     /// How many users, from the first, have one post more, which is older than any video may be.
     pub ancient_authors: usize,
+    /// When the world began, if not just now. Posts that its users have written since are there too.
+    pub born: Option<OffsetDateTime>,
     pub switches: Switches,
 }
 
@@ -22,6 +26,7 @@ impl Default for Settings {
             users: 6,
             posts_per_user: 40,
             ancient_authors: 1,
+            born: None,
             switches: Switches::default(),
         }
     }

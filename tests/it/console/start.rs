@@ -62,6 +62,21 @@ async fn a_key_whose_row_was_altered_does_not_count_as_one_that_works(database: 
     assert_eq!(steps(&visitor).await, (3, Some(4)), "behind all that do not work");
 }
 
+async fn whoever_signs_in_is_led_there_until_the_first_answer(database: Database) {
+    let gateway = start_gateway(&database).await;
+    let key = gateway.new_admin_key().await;
+    let visitor = Visitor::admin(&gateway).await;
+    let led_to = async |next: &str| {
+        let answer = visitor.send("/console/sign-in", &[("key", &key), ("next", next)]).await;
+        answer.header("location").to_owned()
+    };
+    assert_eq!(led_to("").await, START);
+    assert_eq!(led_to("/console/accounts").await, "/console/accounts");
+    let shown = command(&visitor.open(START).await);
+    tried(&gateway, &shown.replace("csk_…", &gateway.key)).await.is_relayed(200);
+    assert_eq!(led_to("").await, "/console/");
+}
+
 async fn what_is_missing_for_a_step_is_said(database: Database) {
     let gateway = start_gateway_with(&database, |config| {
         config.connect.public_url = None;
@@ -91,5 +106,6 @@ async fn what_is_missing_for_a_step_is_said(database: Database) {
 on_both!(
     each_step_is_ticked_off_once_it_is_done,
     a_key_whose_row_was_altered_does_not_count_as_one_that_works,
+    whoever_signs_in_is_led_there_until_the_first_answer,
     what_is_missing_for_a_step_is_said
 );

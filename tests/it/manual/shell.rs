@@ -10,7 +10,7 @@ use crate::program::demo;
 use crate::program::deployment::{Output, Running};
 
 /// In the place of what README has a reader type, which is relative to where the demo was started.
-const LOAD: &str = ". countersign-demo/demo.env\n";
+const LOAD: &str = ". countersign-demo/env\n";
 /// As the manual's commands are without: a refused request ends `curl` with an error.
 const CURL: &str = "fail-with-body\nsilent\nshow-error\nnoproxy = \"*\"\n";
 

@@ -27,7 +27,7 @@ async fn it_has_no_script_and_loads_nothing_from_elsewhere() {
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
             ("x-frame-options", "DENY"),
-            ("cache-control", "public, max-age=300"),
+            ("cache-control", "no-store"),
         ] {
             assert_eq!(page.header(name), value);
         }
@@ -53,6 +53,17 @@ async fn it_has_no_script_and_loads_nothing_from_elsewhere() {
             .collect();
         links.retain(|it| !it.starts_with('#'));
         assert_eq!(links, ["/docs/style.css", "/openapi.json"]);
+        assert!(text.contains(&format!("<pre>URL={base}\n")), "the address by which it was asked");
+        let at = async |host: &str| {
+            let page = Ask::new(&gateway.http, base, "GET", "/docs").header("host", host);
+            page.send().await
+        };
+        let named = at("countersign.internal:8080").await.text();
+        assert!(named.contains("<pre>URL=http://countersign.internal:8080\n"));
+        let usual =
+            at(&format!("127.0.0.1:{}", if *base == gateway.url { 8080 } else { 8081 })).await;
+        assert_eq!(usual.header("cache-control"), "public, max-age=300");
+        assert!(!at("<b>").await.text().contains("URL=http://<b>"));
         let style = Ask::new(&gateway.http, base, "GET", "/docs/style.css").send().await;
         assert_eq!(
             (style.status.as_u16(), style.header("content-type")),
@@ -99,6 +110,29 @@ fn describes_all(page: &str, document: &Value) {
     let targets = page.split("href=\"#").skip(1).filter_map(|it| it.split('"').next());
     for target in targets {
         assert!(page.contains(&format!(" id=\"{target}\"")), "#{target}");
+    }
+}
+
+#[tokio::test]
+async fn the_first_page_of_each_listener_says_what_it_is_and_where_to_go() {
+    let database = fresh(Kind::Sqlite).await;
+    let gateway = TestGateway::start(&database).await;
+    for (base, links) in [
+        (&gateway.url, &["/docs", "/openapi.json", "/readyz"][..]),
+        (&gateway.admin_url, &["/console/", "/docs", "/openapi.json", "/readyz"]),
+    ] {
+        let page = Ask::new(&gateway.http, base, "GET", "/").send().await;
+        assert_eq!(page.status, 200);
+        let policy = page.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        let text = page.text();
+        let found: Vec<&str> =
+            text.split("<a href=\"").skip(1).filter_map(|it| it.split('"').next()).collect();
+        assert_eq!(found, links);
+        for link in links {
+            let answer = Ask::new(&gateway.http, base, "GET", link).send().await;
+            assert!(answer.status.as_u16() < 400, "{link}");
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub fn written() -> BTreeSet<Route> {
 }
 
 fn is_page((path, _): &Route) -> bool {
-    ["/connect/", "/console"].iter().any(|it| path.starts_with(it))
+    path == "/" || ["/connect/", "/console"].iter().any(|it| path.starts_with(it))
 }
 
 /// Those of one call, whose arguments `text` begins with.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use countersign::model::Origin;
 use countersign::model::key::Right;
-use countersign::server::{self, Front, Life, Listener, Listeners};
+use countersign::server::{self, Front, Life, Listener, Listeners, SignInLink};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -99,6 +99,7 @@ impl Shown {
             .await;
         gateway.inner.catch_up_once().await.unwrap();
         let front = Front {
+            sign_in: SignInLink::new("", String::new()),
             key: key.as_str().into(),
             origins: origins.to_vec(),
             gateway: address.to_owned(),

@@ -18,7 +18,7 @@ async fn start(shell: &Shell, program: &[&str]) -> (Running, String) {
         let name = format!("charts-{port}");
         let create = format!("countersign key create {name} --browser --origins {origin}");
         let key = shell.must(&create).await;
-        let variables = shell.must("echo \"$GATEWAY $POST,$OTHER_POST\"").await;
+        let variables = shell.must("echo \"$URL $POST,$OTHER_POST\"").await;
         let (gateway, posts) = variables.trim().split_once(' ').unwrap();
         let mut command = Command::new(program[0]);
         command

@@ -12,6 +12,7 @@ pub mod deployment;
 mod disk;
 mod failing;
 mod files;
+mod first_minutes;
 pub mod front;
 mod killer;
 mod leaks;

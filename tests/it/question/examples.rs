@@ -15,9 +15,9 @@ use crate::upstream::{TestSandbox, small};
 
 const MANUAL: &str = include_str!("../../../docs/calling.md");
 const SECTION: &str = "\n## What one question replaces\n";
-const ADDRESS: &str = "$GATEWAY";
+const ADDRESS: &str = "$URL";
 /// The period of the examples, and the one they are run with.
-const PERIOD: [(&str, &str); 2] = [("$START", "2026-01-01"), ("$END", "2026-03-01")];
+const PERIOD: [(&str, &str); 2] = [("$FROM", "2026-01-01"), ("$TO", "2026-03-01")];
 /// The posts in the examples.
 const POSTS: [&str; 2] = ["$POST", "$OTHER_POST"];
 

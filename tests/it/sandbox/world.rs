@@ -170,6 +170,25 @@ async fn every_author_has_numbers_of_the_last_28_hours() {
 }
 
 #[tokio::test]
+async fn its_first_page_says_what_it_is_and_where_to_go() {
+    let sandbox = TestSandbox::start().await;
+    let page = sandbox.ask("GET", "/").send().await;
+    assert_eq!(
+        (page.status.as_u16(), page.header("content-type")),
+        (200, "text/html; charset=utf-8")
+    );
+    let text = page.text();
+    for link in text.split("<a href=\"").skip(1).filter_map(|it| it.split('"').next()) {
+        assert_eq!(sandbox.ask("GET", link).send().await.status, 200, "{link}");
+    }
+    assert_eq!(text.matches("<a href=").count(), 3, "{text}");
+    // X's own hosts have no such page.
+    for host in ["api.x.com", "data-api.x.com"] {
+        assert_eq!(sandbox.ask("GET", "/").header("host", host).send().await.status, 404, "{host}");
+    }
+}
+
+#[tokio::test]
 async fn the_world_is_listed_over_http() {
     let sandbox = TestSandbox::start().await;
     assert_eq!(sandbox.get("/sandbox/world").await, serde_json::to_value(&sandbox.world).unwrap());

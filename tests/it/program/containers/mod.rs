@@ -73,8 +73,13 @@ async fn the_gateway_runs_as_they_say() {
 async fn the_demo_runs_as_they_say_and_is_reached_from_outside() {
     let machine = Machine::new();
     let demo = machine.start("demo");
-    demo.out.wait_for("/admin/v1/accounts").await;
-    let tour = demo.out.text();
+    demo.out.wait_for("The log: demo/log").await;
+    assert!(
+        demo.out
+            .text()
+            .contains("  docker compose --profile demo cp demo:/var/lib/countersign/demo .\n")
+    );
+    let tour = fs::read_to_string(machine.volume("demo", "").join("demo/tour.txt")).unwrap();
     for (name, path) in
         [("gateway", "/readyz"), ("operators", "/readyz"), ("sandbox", "/sandbox/world")]
     {
@@ -91,7 +96,10 @@ async fn the_demo_runs_as_they_say_and_is_reached_from_outside() {
     let done = demo.end().await;
     assert_eq!(done.code, 0, "{done:?}");
     let kept = names(&machine.volume("demo", "").join("demo"));
-    assert_eq!(kept, ["countersign.db", "demo.env", "keys.json", "vault_keys"]);
+    assert_eq!(
+        kept,
+        ["born", "countersign.db", "env", "keys.json", "log", "past", "tour.txt", "vault_keys"]
+    );
     assert_eq!(names(&machine.volume("demo", "")), ["demo"]);
     assert!(names(&machine.path("root")).is_empty());
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use time::{Date, Duration};
 
-use crate::cli::tour::{Card, word};
+use crate::cli::demo::tour::{Card, word};
 
 const ABOUT: &str = "\
 # Written by each start of this demo, to be loaded with `.` in a shell: the commands in README.md and docs/ use it.
@@ -14,6 +14,11 @@ const ABOUT: &str = "\
 ";
 /// The longest period that X's historical endpoint takes at once.
 const PERIOD: Duration = Duration::days(28);
+
+/// A question to begin with.
+fn ask(post: &str) -> String {
+    format!(r#"{{"tweet_ids":["{post}"],"engagement_types":["impressions","favorites"]}}"#)
+}
 
 /// The text of the file. `settings` are the demo's own, so that `countersign` commands find its database.
 pub(super) fn text(
@@ -25,7 +30,7 @@ pub(super) fn text(
     let [alice, bob, _] = &card.accounts;
     let post = |ids: &[String]| ids.first().cloned().unwrap_or_default();
     let variables = [
-        ("GATEWAY", card.gateway.clone()),
+        ("URL", card.gateway.clone()),
         ("ADMIN", card.admin.clone()),
         ("SANDBOX", card.sandbox.clone()),
         ("KEY", card.key.clone()),
@@ -33,8 +38,10 @@ pub(super) fn text(
         ("ACCOUNT", alice.user_id.clone()),
         ("POST", post(&alice.tweet_ids)),
         ("OTHER_POST", post(&bob.tweet_ids)),
-        ("START", (today - PERIOD).to_string()),
-        ("END", today.to_string()),
+        ("OLD_POST", card.old_post.clone()),
+        ("ASK", ask(&post(&alice.tweet_ids))),
+        ("FROM", (today - PERIOD).to_string()),
+        ("TO", today.to_string()),
         ("COUNTERSIGN_URL", card.gateway.clone()),
         ("COUNTERSIGN_KEY", card.key.clone()),
     ];

@@ -12,7 +12,10 @@ use crate::sandbox::{World, WorldPost, WorldUser};
 use crate::wire::rfc3339;
 
 /// The file of a demo's variables, in its folder.
-pub(super) const VARIABLES: &str = "demo.env";
+pub(super) const VARIABLES: &str = "env";
+/// That of its log, and that of everything there is to try.
+pub(super) const LOG: &str = "log";
+pub(super) const TOUR: &str = "tour.txt";
 /// How many accounts a demo has connected.
 pub(super) const CONNECTED: usize = 3;
 const SHOWN_POSTS: usize = 5;
@@ -28,6 +31,8 @@ const PERIOD: Duration = Duration::days(28);
 #[derive(Serialize)]
 pub(super) struct Card {
     pub(super) front: String,
+    /// Signs in to the console, once.
+    pub(super) console: String,
     pub(super) gateway: String,
     pub(super) admin: String,
     pub(super) sandbox: String,
@@ -36,6 +41,8 @@ pub(super) struct Card {
     /// The one-time link for connecting another account.
     pub(super) link: String,
     pub(super) accounts: [Account; CONNECTED],
+    /// A post that is old enough to have numbers in all of their time.
+    pub(super) old_post: String,
 }
 
 #[derive(Serialize)]
@@ -56,11 +63,41 @@ pub(super) fn account(user: &WorldUser) -> Account {
     }
 }
 
+/// What a demo prints: where everything is, and what to try first. It fits a terminal of 24 lines and 80 columns. If the
+/// folder has to be fetched first, that command comes first.
+pub(super) fn beginning(card: &Card, folder: &Path, fetch: Option<&str>) -> String {
+    let Card { front, console, gateway, sandbox, key, .. } = card;
+    let fetched = fetch.and_then(|_| folder.file_name()).map_or(folder, Path::new);
+    let file = |name: &str| word(&fetched.join(name).display().to_string());
+    let (variables, tour, log) = (file(VARIABLES), file(TOUR), file(LOG));
+    let fetch = fetch.map_or_else(String::new, |fetch| format!("  {fetch}\n"));
+    format!(
+        "\
+Countersign is running with invented numbers. Press Ctrl-C to stop it.
+
+  front end  {front}    a page that shows charts
+  console    {console}    signs in, once
+  manual     {gateway}/docs
+  sandbox    {sandbox}    stands in for X
+
+  key        {key}
+
+Try it in another terminal:
+
+{fetch}  . {variables}
+  curl --compressed \"$URL/v1/engagement\" -H \"X-Api-Key: $KEY\" --json \"$ASK\"
+
+The admin key and more to try: {tour}
+The log: {log}
+"
+    )
+}
+
 /// The tour, with commands that work as they stand.
 pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
     let program = word(&program.display().to_string());
-    let Card { front, gateway, admin, sandbox, key, admin_key, link, accounts: [alice, bob, _] } =
-        card;
+    let Card { front, gateway, admin, sandbox, key, admin_key, link, .. } = card;
+    let [alice, bob, _] = &card.accounts;
     let (alice_id, bob_id) = (&alice.user_id, &bob.user_id);
     let file = word(&folder.join(VARIABLES).display().to_string());
     let folder = folder.display();
