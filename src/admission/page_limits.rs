@@ -100,15 +100,15 @@ impl Display for PageLimit {
         formatter.write_str(match self {
             PageLimit::Token => "this token has asked as much as it may in a minute",
             PageLimit::Holder => "the holder of this token has asked as much as they may in a minute",
-            PageLimit::Address => "as much as may be asked in a minute has come from this address",
-            PageLimit::Key => "too much is asked with the tokens of this application",
+            PageLimit::Address => "the questions from this address have reached their limit for this minute",
+            PageLimit::Key => "the tokens of this application have reached their limit",
             PageLimit::Calls => {
                 "this token has too few calls to X left for that; ask for less, or your own back end for a new token"
             }
             PageLimit::LookUps => {
                 "the authors of too many posts were looked up for pages within a minute"
             }
-            PageLimit::Room => "more pages ask than this gateway can keep count of",
+            PageLimit::Room => "too many pages are active for this gateway to keep count of",
         })
     }
 }

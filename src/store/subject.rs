@@ -1,5 +1,7 @@
 //! What pages have asked with the tokens of a key, by day and by whose tokens these were.
 
+use std::ops::Range;
+
 use sqlx_macros::FromRow;
 
 use crate::model::browser::OTHERS;
@@ -71,11 +73,20 @@ impl Store {
         self.fetch_all(self.query(sql).bind(day).bind(key_id).bind(i64::from(limit))).await
     }
 
-    /// Whether the tokens of a key and subject have asked anything, as far back as that is kept.
-    pub async fn has_subject_asked(&self, key_id: &str, subject: &str) -> Result<bool, Error> {
-        let sql = "select day from subject_usage where key_id = $1 and subject = $2 limit 1";
-        let day: Option<(i64,)> =
-            self.fetch_optional(self.query(sql).bind(key_id).bind(subject)).await?;
+    /// Whether the tokens of a key and subject have asked anything on these days, in days since 1970.
+    pub async fn has_subject_asked(
+        &self,
+        key_id: &str,
+        subject: &str,
+        days: Range<i64>,
+    ) -> Result<bool, Error> {
+        // Day by day, as the rows are indexed.
+        let sql = "with recursive days (day) as
+                 (select $3 union all select day + 1 from days where day + 1 < $4)
+             select days.day from days join subject_usage on subject_usage.day = days.day
+                 and key_id = $1 and subject = $2 limit 1";
+        let query = self.query(sql).bind(key_id).bind(subject).bind(days.start).bind(days.end);
+        let day: Option<(i64,)> = self.fetch_optional(query).await?;
         Ok(day.is_some())
     }
 

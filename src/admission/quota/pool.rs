@@ -209,6 +209,7 @@ impl Pool {
         let mut state = self.lock();
         if state.share < LEAST_SHARE {
             state.share = 1.0 / f64::from(u32::try_from(processes).unwrap_or(u32::MAX));
+            state.share_of_pages = state.share * state.lanes.share_of_pages();
         }
     }
 

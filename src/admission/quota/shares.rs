@@ -12,6 +12,9 @@ const MOST: f64 = 2.0;
 /// Calls per second that matter little for that.
 const DOUBT: f64 = 0.02;
 
+/// Calls per second that pages can have in all processes where none have called yet.
+const LITTLE: f64 = 0.1;
+
 /// What one process may use.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Division {
@@ -40,8 +43,6 @@ pub(super) struct Total {
 /// stay as they are until each renews its own.
 pub(super) fn divide(total: Total, own: &[Demand], others: &[Lease]) -> Division {
     let mut keys: BTreeMap<&Arc<str>, Key> = BTreeMap::new();
-    // Those that are held, too: what others then have of this window is not theirs.
-    let mut all_pages = Wish::default();
     let all = own.iter().map(|demand| (demand, true));
     let elsewhere = others.iter().flat_map(|lease| &lease.demand).map(|demand| (demand, false));
     for (demand, is_own) in all.chain(elsewhere) {
@@ -49,9 +50,10 @@ pub(super) fn divide(total: Total, own: &[Demand], others: &[Lease]) -> Division
         key.weight = key.weight.max(demand.weight);
         key.pace += demand.pace;
         key.evidence += demand.evidence * f64::from(demand.calls);
+        key.asked += f64::from(demand.calls);
         key.services.add(demand.calls.saturating_sub(demand.for_pages), is_own);
         key.pages.add(demand.for_pages.saturating_sub(demand.held), is_own);
-        all_pages.add(demand.for_pages, is_own);
+        key.all_pages.add(demand.for_pages, is_own);
     }
     let sum = |of: fn(&Key) -> f64| keys.values().map(of).sum::<f64>();
     let (services, pages) = (sum(|key| key.services.wanted), sum(|key| key.pages.wanted));
@@ -62,7 +64,7 @@ pub(super) fn divide(total: Total, own: &[Demand], others: &[Lease]) -> Division
             key.pages.shrink(most);
         }
     }
-    let level = fair_level(calls, keys.values());
+    let level = fair_level(calls, keys.values().map(|key| (key.wanted(), key.weight)));
     let all: f64 = keys.values().map(|key| key.granted(level)).sum();
     let mine: f64 = keys.values().map(|key| key.granted_own(level)).sum();
     let processes = total.processes.max(others.len() + 1);
@@ -80,7 +82,7 @@ pub(super) fn divide(total: Total, own: &[Demand], others: &[Lease]) -> Division
             1.0 / (wanted + 1.0)
         };
         let fair = of.weight * level;
-        let expected = fair * of.evidence / wanted;
+        let expected = fair * of.evidence / of.asked;
         let correction = ((expected + DOUBT) / (of.pace + DOUBT)).clamp(LEAST, MOST);
         own * if wanted > fair { correction } else { 1.0 }
     };
@@ -89,21 +91,43 @@ pub(super) fn divide(total: Total, own: &[Demand], others: &[Lease]) -> Division
     Division {
         share: wanted.min(1.0 - taken).max(0.0),
         due: (1.0 - (all - mine) / calls).max(wanted).max(1.0 / (all_keys + 1.0)).min(1.0),
-        // One call more in all, so that pages may begin to call this process.
-        share_of_pages: total.share_of_pages * (all_pages.own + 1.0 / processes)
-            / (all_pages.wanted + 1.0),
+        share_of_pages: total.share_of_pages
+            * part_of_pages(calls * total.share_of_pages, keys.values(), processes),
         fractions,
     }
+}
+
+/// This process's part of what pages can have, where that is so many calls: by what the pages of each key want and its
+/// weight, as though they were alone.
+fn part_of_pages<'a>(
+    calls: f64,
+    keys: impl Iterator<Item = &'a Key> + Clone,
+    processes: f64,
+) -> f64 {
+    let pages = keys.clone().map(|key| (key.all_pages.wanted, key.weight));
+    let level = fair_level(calls, pages);
+    let (mut all, mut own) = (0.0, 0.0);
+    for key in keys {
+        let granted = key.all_pages.wanted.min(key.weight * level);
+        all += granted;
+        own += key.all_pages.own_of(granted);
+    }
+    // A little more, so that pages may begin to call this process.
+    (own + LITTLE / processes) / (all + LITTLE)
 }
 
 #[derive(Default)]
 struct Key {
     weight: f64,
     services: Wish,
+    /// Without those that are held.
     pages: Wish,
+    /// With them: what others then have of this window is not theirs.
+    all_pages: Wish,
     pace: f64,
-    /// By the calls wanted.
+    /// By the calls asked for.
     evidence: f64,
+    asked: f64,
 }
 
 /// Calls that are wanted in all processes, and of these those in this one.
@@ -148,19 +172,20 @@ impl Key {
     }
 }
 
-/// The number of calls per weight that uses up `calls`, if no key gets more than it wants.
-fn fair_level<'a>(calls: f64, keys: impl Iterator<Item = &'a Key>) -> f64 {
-    let mut keys: Vec<&Key> = keys.collect();
-    keys.sort_by(|a, b| (a.wanted() / a.weight).total_cmp(&(b.wanted() / b.weight)));
-    let mut weights: f64 = keys.iter().map(|key| key.weight).sum();
+/// The number of calls per weight that uses up `calls`, if nobody gets more than it wants: each is given by what it wants
+/// and its weight.
+fn fair_level(calls: f64, wishes: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let mut wishes: Vec<(f64, f64)> = wishes.collect();
+    wishes.sort_by(|(a, a_weight), (b, b_weight)| (a / a_weight).total_cmp(&(b / b_weight)));
+    let mut weights: f64 = wishes.iter().map(|(_, weight)| weight).sum();
     let mut left = calls;
-    for key in keys {
+    for (wanted, weight) in wishes {
         let level = left / weights;
-        if key.wanted() > key.weight * level {
+        if wanted > weight * level {
             return level;
         }
-        left -= key.wanted();
-        weights -= key.weight;
+        left -= wanted;
+        weights -= weight;
     }
     f64::INFINITY
 }
@@ -211,14 +236,28 @@ mod tests {
                 0.495,
             ),
             // Nobody else calls.
-            (pages("a", 30), pages("b", 90), 0.5, 0.127),
-            (vec![], pages("a", 90), 0.0, 0.003),
+            (pages("a", 30), pages("b", 90), 0.5, 0.25),
+            (vec![], pages("a", 90), 0.0, 0.005),
         ] {
             let others = [Lease { demand: other, ..Lease::default() }];
             let found = divide(of(10.0), &own, &others);
             assert!((found.share - share).abs() < 0.01, "{own:?} beside {others:?}: {found:?}");
             let difference = found.share_of_pages - share_of_pages;
             assert!(difference.abs() < 0.01, "{own:?} beside {others:?}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn pages_do_not_add_to_the_weight_of_their_key() {
+        for held in [0, 400] {
+            let long = |demand: Demand| Demand { evidence: 1.0, pace: 5.0, ..demand };
+            let busy = Demand { calls: 440, held, ..for_pages("a", 400) };
+            let own = [long(busy), long(demand(&[("b", 1.0, 80)]).remove(0))];
+            let division = divide(of(10.0), &own, &[]);
+            for key in ["a", "b"] {
+                let fraction = division.fractions[key];
+                assert!((fraction - 1.0).abs() < 0.01, "{key}: {fraction}");
+            }
         }
     }
 

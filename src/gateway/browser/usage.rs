@@ -93,6 +93,13 @@ impl Gateway {
         Ok(())
     }
 
+    /// Whether any question with the tokens of that key and subject is on record, as far as that can be found out.
+    pub(super) async fn has_asked(&self, key_id: &str, subject: &str) -> bool {
+        let today = day_of(self.now());
+        let days = today - KEPT..today + 1;
+        self.0.store.has_subject_asked(key_id, subject, days).await.unwrap_or(true)
+    }
+
     /// Writes what this process has counted, so that it can be seen, if the database takes writes. It goes on even if
     /// nobody waits for it any more.
     async fn show_page_usage(&self) {

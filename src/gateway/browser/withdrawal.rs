@@ -100,11 +100,11 @@ impl Gateway {
             subject: subject.clone().unwrap_or_default(),
             tokens_after: now.unix_timestamp(),
         };
+        self.0.store.insert_withdrawal(&withdrawal, &detail, actor, now).await?;
         let has_asked = match &subject {
-            Some(subject) => self.0.store.has_subject_asked(&key.id, subject).await?,
+            Some(subject) => self.has_asked(&key.id, subject).await,
             None => true,
         };
-        self.0.store.insert_withdrawal(&withdrawal, &detail, actor, now).await?;
         // The withdrawal stands: if it cannot be read now, it is once the database answers.
         self.0.browsers_due.note();
         let _ = self.learn_due_browsers().await;

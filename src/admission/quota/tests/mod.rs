@@ -134,6 +134,7 @@ async fn a_process_without_a_share_takes_an_equal_one_when_no_lease_can_be_had()
     pool.set_share(none, &[Lease { share: 1.0, ..Lease::default() }]);
     assert!(pool.level().share.abs() < 1e-9);
     pool.share_equally_if_without(2);
+    assert!((pool.lock().share_of_pages - 0.25).abs() < 1e-9);
     assert!((pool.level().share - 0.5).abs() < 1e-9);
     // Who has one keeps it.
     pool.share_equally_if_without(10);
