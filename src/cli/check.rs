@@ -14,7 +14,8 @@ use crate::cli::failure::{self, Failure};
 use crate::cli::output;
 use crate::cli::serve::reachable;
 use crate::config::Config;
-use crate::gateway::BearerSource;
+use crate::gateway::{self, BearerSource};
+use crate::model::handshake::NotConnected;
 use crate::model::quota::{self, Quota};
 use crate::store::Store;
 use crate::vault::Vault;
@@ -263,6 +264,10 @@ async fn check_callback(report: &mut Report, deployment: &Deployment, app: &str)
     match deployment.gateway.verify_callback(app).await {
         Ok(Some(url)) => report.pass(&what, &format!("X takes {url}")),
         Ok(None) => report.skip(&what, "links to connect accounts need server.public_url"),
+        // Nobody may connect accounts in browsers here.
+        Err(error @ gateway::Error::NotConnected(NotConnected::CallbackNotApproved)) => {
+            report.warn(&what, &Failure::general(error).text());
+        }
         Err(error) => report.fail_by(&what, &Failure::general(error)),
     }
 }

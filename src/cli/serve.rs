@@ -9,6 +9,7 @@ use clap::Args;
 use rustix::system::uname;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
@@ -126,7 +127,12 @@ pub(super) fn background_work(
     tasks.spawn(gateway.send_heartbeats());
     tasks.spawn(gateway.share_quotas());
     let (life, stop) = (life.clone(), life.clone());
-    let sending = tokio::spawn(gateway.deliver_events(async move { stop.draining().await }));
+    let (sent, sending) = oneshot::channel();
+    let deliver = gateway.deliver_events(async move { stop.draining().await });
+    tasks.spawn(async move {
+        deliver.await;
+        let _ = sent.send(());
+    });
     let drained = async move {
         life.draining().await;
         if tokio::time::timeout(drain, sending).await.is_err() {

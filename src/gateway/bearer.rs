@@ -103,8 +103,10 @@ impl Gateway {
             .engage(Endpoint::Totals, &body, credential, room, (&progress, MostTries::Two))
             .await?;
         match app.judge(credential, &answer) {
-            // X complains of the body only once it has accepted the credentials.
-            None if answer.status != StatusCode::BAD_REQUEST => {
+            // X complains of the body, or of too many calls, only once it has accepted the credentials.
+            None if ![StatusCode::BAD_REQUEST, StatusCode::TOO_MANY_REQUESTS]
+                .contains(&answer.status) =>
+            {
                 Err(Error::odd(format!("X answered {}", answer.status)))
             }
             fault => Ok((fault, answer.report())),
