@@ -35,7 +35,7 @@ fn accounts() -> Operation {
     let listed = json!({ "accounts": [account_example()], "next": null });
     let path = "/v1/accounts";
     operation(HttpMethod::Get, path, "list_own_accounts", "List the accounts that your key may name")
-        .about("All connected accounts of the key's app, or of those that the key is limited to, the ones that are connected. Calls can be made as those that are `active`.")
+        .about("All connected accounts of the key's app or, if the key is limited to certain accounts, those of them that are connected. Calls can be made as those that are `active`.")
         .takes(of_state())
         .takes(after(USER_ID))
         .takes(limit())

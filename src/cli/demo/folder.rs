@@ -1,7 +1,7 @@
 //! The folder of a demo, and the settings that follow from it.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::net::TcpListener;
 
 use crate::cli::assemble;
-use crate::cli::demo::APP;
+use crate::cli::demo::accounts::APP;
 use crate::cli::failure::Failure;
 use crate::cli::serve::url;
 use crate::sandbox::World;
@@ -28,6 +28,23 @@ pub(super) fn create_folder(folder: &Path) -> Result<(), Failure> {
     created
         .with_context(|| format!("cannot create the folder {}", folder.display()))
         .map_err(Failure::unavailable)
+}
+
+/// Keeps other demos out of the folder until the returned file is closed.
+pub(super) fn lock_folder(folder: &Path) -> Result<File, Failure> {
+    let path = folder.join("lock");
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(|error| unusable(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let folder = folder.display();
+            Err(Failure::unavailable(anyhow!(
+                "another demo uses {folder}; stop it, or name another folder with --dir"
+            )))
+        }
+        Err(TryLockError::Error(error)) => Err(unusable(&path, error)),
+    }
 }
 
 /// When the demo's world began: with the folder's first start, so that its posts and numbers stay the same.

@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::assemble::Deployment;
+use crate::cli::demo::accounts::{ACTOR, APP};
 use crate::cli::demo::folder::write_private;
-use crate::cli::demo::{ACTOR, APP};
 use crate::cli::failure::Failure;
 use crate::gateway;
 use crate::model::Origin;

@@ -1,5 +1,6 @@
 //! `countersign demo`: the sandbox and a gateway in one process, on an embedded database that later runs reuse.
 
+mod accounts;
 mod folder;
 mod keys;
 mod log;
@@ -20,8 +21,10 @@ use tracing::{info, warn};
 
 use crate::api::openapi;
 use crate::cli::assemble::{self, Deployment};
+use crate::cli::demo::accounts::{ACTOR, import};
 use crate::cli::demo::folder::{
-    Past, RING_FILE, born, create_folder, settings, unusable, with_ring_file, write_private,
+    Past, RING_FILE, born, create_folder, lock_folder, settings, unusable, with_ring_file,
+    write_private,
 };
 use crate::cli::demo::keys::{Keys, keys};
 use crate::cli::demo::log::DemoLog;
@@ -31,17 +34,18 @@ use crate::cli::open_files::fit_connections;
 use crate::cli::output;
 use crate::cli::serve::{background_work, bind, prepare, stop_on_signals, url};
 use crate::config::{self, Config, parse_address};
-use crate::gateway::{CreatedLink, Gateway, Import, ImportEvents, NewLink};
+use crate::gateway::{CreatedLink, NewLink};
 use crate::model::{Origin, Secret};
 use crate::sandbox;
 use crate::sandbox::{Sandbox, Settings, World, WorldPost, WorldUser};
 use crate::server;
 use crate::server::{Front, Life, Listener, Listeners, SignInLink};
 use crate::telemetry;
+use crate::vault;
 use crate::wire::rfc3339;
 
-const APP: &str = "demo";
-const ACTOR: &str = "demo";
+/// 95 bits: whoever guesses the link that signs in has as long as the demo runs.
+const LINK_DIGITS: usize = 16;
 
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
@@ -80,6 +84,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     create_folder(&arguments.dir)?;
+    let _lock = lock_folder(&arguments.dir)?;
     assemble::runtime(0)?.block_on(demo(arguments))
 }
 
@@ -124,7 +129,7 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     openapi::use_examples_of(&old_post, &connected[0].user_id, assemble::now().date());
     // Who begins without a past is led to the first call.
     let console = if past == Past::None { "/console/start" } else { "/console/" };
-    let sign_in = SignInLink::new(&keys.admin_key, format!("{}{console}", url(&operators)));
+    let sign_in = sign_in_link(&keys, format!("{}{console}", url(&operators)));
     let console = format!("{}{}", url(&front), sign_in.path());
     let page = Front {
         sign_in,
@@ -183,6 +188,13 @@ async fn demo(arguments: Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A link that signs in to the console at that address, once.
+fn sign_in_link(keys: &Keys, console: String) -> SignInLink {
+    let digits = vault::random_digits::<LINK_DIGITS>();
+    let secret = Secret::from(&*String::from_utf8_lossy(&digits));
+    SignInLink::new(secret, Secret::from(&*keys.admin_key), console)
+}
+
 /// Opens the folder's database and fills in what is missing: accounts, keys, and a link to try.
 async fn fill(
     config: Config,
@@ -228,14 +240,16 @@ fn show(
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("countersign"));
     let variables = variables::text(card, settings, &program, assemble::now().date());
     write_private(&folder.join(tour::VARIABLES), &variables)?;
-    let tour = tour::text(card, &arguments.dir, &program);
+    let fetch = arguments.fetch.as_deref();
+    let shown = fetch.and_then(|_| arguments.dir.file_name()).map_or(&*arguments.dir, Path::new);
+    let tour = tour::text(card, shown, fetch.is_none().then_some(&program));
     write_private(&folder.join(tour::TOUR), &tour)?;
     if arguments.json {
         output::json_line(card);
     } else if arguments.tour {
         output::line(&tour);
     } else {
-        output::line(&tour::beginning(card, &arguments.dir, arguments.fetch.as_deref()));
+        output::line(&tour::beginning(card, shown, fetch));
     }
     Ok(())
 }
@@ -255,19 +269,6 @@ fn old_post(author: &WorldUser) -> Option<&WorldPost> {
     let latest = rfc3339(assemble::now() - OLD_ENOUGH);
     let is_old = |post: &&WorldPost| post.state == "active" && post.created_at < latest;
     author.posts.iter().filter(is_old).max_by_key(|post| &post.created_at)
-}
-
-async fn import(gateway: &Gateway, users: &[&WorldUser]) -> Result<(), Failure> {
-    let import = |(index, user): (usize, &&WorldUser)| Import {
-        line: index + 1,
-        user_id: user.user_id.clone(),
-        screen_name: user.screen_name.clone(),
-        access_token: Secret::from(&*user.access_token),
-        access_token_secret: Secret::from(&*user.access_token_secret),
-    };
-    let imports: Vec<Import> = users.iter().enumerate().map(import).collect();
-    gateway.import_accounts(Some(APP), &imports, ImportEvents::default(), ACTOR, |_| ()).await?;
-    Ok(())
 }
 
 /// The addresses by which browsers on this machine reach the front end, in their order.

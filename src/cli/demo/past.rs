@@ -8,7 +8,7 @@ use std::time::Duration as StdDuration;
 use time::{Duration, OffsetDateTime, Weekday};
 
 use crate::cli::assemble;
-use crate::cli::demo::{ACTOR, APP, import};
+use crate::cli::demo::accounts::{ACTOR, APP, import};
 use crate::cli::failure::{self, Failure};
 use crate::config::Config;
 use crate::gateway::{Gateway, NewKey, NewWebhook};
@@ -47,7 +47,7 @@ const PRIVATE: [Metric; 3] = [Metric::Impressions, Metric::Engagements, Metric::
 /// A service: its key's name, and what it asks in an hour.
 struct Service {
     name: &'static str,
-    ask: fn(&mut Asked),
+    ask: fn(&mut ServiceHour),
 }
 
 const SERVICES: [Service; 4] = [
@@ -102,7 +102,7 @@ const SERVICES: [Service; 4] = [
 ];
 
 /// The calls of a service in an hour.
-struct Asked<'a> {
+struct ServiceHour<'a> {
     at: OffsetDateTime,
     now: OffsetDateTime,
     key_id: &'a str,
@@ -198,14 +198,14 @@ fn calls(keys: &[String], accounts: &[UserId], now: OffsetDateTime) -> Vec<Call>
     for at in hours {
         for (service, key_id) in SERVICES.iter().zip(keys) {
             let (seed, calls) = (&mut seed, &mut calls);
-            (service.ask)(&mut Asked { at, now, key_id, accounts, seed, calls });
+            (service.ask)(&mut ServiceHour { at, now, key_id, accounts, seed, calls });
         }
     }
     calls.sort_by_key(|call| call.at);
     calls
 }
 
-impl Asked<'_> {
+impl ServiceHour<'_> {
     fn is_workday(&self) -> bool {
         !matches!(self.at.weekday(), Weekday::Saturday | Weekday::Sunday)
     }

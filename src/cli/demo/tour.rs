@@ -1,7 +1,7 @@
 //! What a demo prints: its addresses and keys, and commands to try.
 
 use std::cmp::Reverse;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::json;
@@ -67,8 +67,7 @@ pub(super) fn account(user: &WorldUser) -> Account {
 /// folder has to be fetched first, that command comes first.
 pub(super) fn beginning(card: &Card, folder: &Path, fetch: Option<&str>) -> String {
     let Card { front, console, gateway, sandbox, key, .. } = card;
-    let fetched = fetch.and_then(|_| folder.file_name()).map_or(folder, Path::new);
-    let file = |name: &str| word(&fetched.join(name).display().to_string());
+    let file = |name: &str| word(&folder.join(name).display().to_string());
     let (variables, tour, log) = (file(VARIABLES), file(TOUR), file(LOG));
     let fetch = fetch.map_or_else(String::new, |fetch| format!("  {fetch}\n"));
     format!(
@@ -85,7 +84,7 @@ Countersign is running with invented numbers. Press Ctrl-C to stop it.
 Try it in another terminal:
 
 {fetch}  . {variables}
-  curl --compressed \"$URL/v1/engagement\" -H \"X-Api-Key: $KEY\" --json \"$ASK\"
+  curl --compressed $URL/v1/engagement -H \"X-Api-Key: $KEY\" -H \"$JSON\" -d \"$ASK\"
 
 The admin key and more to try: {tour}
 The log: {log}
@@ -93,9 +92,8 @@ The log: {log}
     )
 }
 
-/// The tour, with commands that work as they stand.
-pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
-    let program = word(&program.display().to_string());
+/// The tour, with commands that work as they stand; without the program's own, if that is out of reach.
+pub(super) fn text(card: &Card, folder: &Path, program: Option<&PathBuf>) -> String {
     let Card { front, gateway, admin, sandbox, key, admin_key, link, .. } = card;
     let [alice, bob, _] = &card.accounts;
     let (alice_id, bob_id) = (&alice.user_id, &bob.user_id);
@@ -106,6 +104,19 @@ pub(super) fn text(card: &Card, folder: &Path, program: &Path) -> String {
     let all: Vec<&str> =
         [alice, bob].iter().flat_map(|account| &account.tweet_ids).map(String::as_str).collect();
     let all = all.join(",");
+    let query = program.map_or_else(String::new, |program| {
+        let program = word(&program.display().to_string());
+        format!(
+            "\
+One question about any number of posts by any authors; the gateway chooses the credentials:
+
+  COUNTERSIGN_URL={gateway} COUNTERSIGN_KEY={key} \\
+    {program} query --metrics favorites,impressions \\
+    --tweets {all}
+
+"
+        )
+    });
     let bobs: Vec<&String> = bob.fresh.iter().take(1).collect();
     let (by_type, by_hour) = (
         ["tweet.id", "engagement.type"],
@@ -149,13 +160,7 @@ The last 28 hours, hour by hour, signed with the author's token:
     -H 'Content-Type: application/json' \\
     -d '{series}'
 
-One question about any number of posts by any authors; the gateway chooses the credentials:
-
-  COUNTERSIGN_URL={gateway} COUNTERSIGN_KEY={key} \\
-    {program} query --metrics favorites,impressions \\
-    --tweets {all}
-
-Connect another account in a browser, as one of the sandbox's users (the link works only once):
+{query}Connect another account in a browser, as one of the sandbox's users (the link works only once):
 
   {link}
 

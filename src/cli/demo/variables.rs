@@ -39,6 +39,7 @@ pub(super) fn text(
         ("POST", post(&alice.tweet_ids)),
         ("OTHER_POST", post(&bob.tweet_ids)),
         ("OLD_POST", card.old_post.clone()),
+        ("JSON", "Content-Type: application/json".to_owned()),
         ("ASK", ask(&post(&alice.tweet_ids))),
         ("FROM", (today - PERIOD).to_string()),
         ("TO", today.to_string()),

@@ -3,6 +3,7 @@
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::LazyLock;
 
 use axum::http::HeaderMap;
@@ -48,15 +49,19 @@ pub(crate) fn page(api: Api, gateway: &Gateway, headers: &HeaderMap) -> Response
     }
 }
 
-/// The scheme and authority of this request, if its header reads as one.
+/// The scheme and authority of this request, if its header reads as one. A name without a port is taken for a proxy's,
+/// which terminates TLS.
 fn asked_at(headers: &HeaderMap, public_url: Option<&str>) -> Option<String> {
     let host = headers.get(HOST)?.to_str().ok()?;
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
     if host.is_empty() || host.len() > LONGEST_HOST || !host.bytes().all(is_plain) {
         return None;
     }
-    let public = public_url.filter(|url| url.split_once("://").is_some_and(|it| it.1 == host));
-    Some(public.map_or_else(|| format!("http://{host}"), ToOwned::to_owned))
+    let public =
+        public_url.filter(|url| url.split_once("://").is_some_and(|(_, name)| name == host));
+    let scheme =
+        if host.contains(':') || host.parse::<IpAddr>().is_ok() { "http" } else { "https" };
+    Some(public.map_or_else(|| format!("{scheme}://{host}"), ToOwned::to_owned))
 }
 
 pub(crate) async fn style(headers: HeaderMap) -> Response {

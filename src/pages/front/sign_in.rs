@@ -1,6 +1,7 @@
 //! A link that signs in to a demo's console, once: whoever runs the demo need not copy its admin key. Browsers give cookies
 //! to every port of a host, so the front end can set the console's.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -11,14 +12,10 @@ use axum::response::{IntoResponse, Response};
 use crate::gateway::{Gateway, SignIn};
 use crate::model::Secret;
 use crate::pages::console::sign_in::COOKIE;
-use crate::vault;
 use crate::web::problem::Problem;
 
 /// The path of such links.
 pub(super) const PATH: &str = "/console/{secret}";
-/// 95 bits: whoever guesses has as long as the demo runs.
-const DIGITS: usize = 16;
-
 pub struct SignInLink {
     secret: Secret,
     admin_key: Secret,
@@ -28,16 +25,9 @@ pub struct SignInLink {
 }
 
 impl SignInLink {
-    /// A new link, for the holder of this admin key, to the console at that address.
-    pub fn new(admin_key: &str, console: String) -> SignInLink {
-        let digits = vault::random_digits::<DIGITS>();
-        let secret = Secret::from(&*String::from_utf8_lossy(&digits));
-        SignInLink {
-            secret,
-            admin_key: Secret::from(admin_key),
-            console,
-            is_used: AtomicBool::new(false),
-        }
+    /// A link with a new secret, for the holder of this admin key, to the console at that address.
+    pub fn new(secret: Secret, admin_key: Secret, console: String) -> SignInLink {
+        SignInLink { secret, admin_key, console, is_used: AtomicBool::new(false) }
     }
 
     /// The link's path at the front end, for whoever runs the demo alone.
@@ -52,7 +42,9 @@ impl SignInLink {
         secret: &str,
         from: IpAddr,
     ) -> Result<Response, Problem> {
-        let [given, known] = [secret, self.secret.expose()].map(vault::fingerprint);
+        // Of keyed hashes, how long it takes to compare them tells nothing of the texts.
+        let hasher = RandomState::new();
+        let [given, known] = [secret, self.secret.expose()].map(|text| hasher.hash_one(text));
         let is_first = given == known && !self.is_used.swap(true, Ordering::AcqRel);
         let onward = [
             (LOCATION, &*self.console),
@@ -60,11 +52,14 @@ impl SignInLink {
             (REFERRER_POLICY, "no-referrer"),
         ];
         let mut response = (StatusCode::SEE_OTHER, onward).into_response();
-        if is_first
-            && let SignIn::Begun(session) = gateway.sign_in(self.admin_key.expose(), from).await?
-        {
-            let cookie = COOKIE.set(session.expose(), gateway.console_url());
-            response = (cookie, response).into_response();
+        if is_first {
+            let begun = gateway.sign_in(self.admin_key.expose(), from).await;
+            // Who was not let in may try again.
+            self.is_used.store(matches!(begun, Ok(SignIn::Begun(_))), Ordering::Release);
+            if let SignIn::Begun(session) = begun? {
+                let cookie = COOKIE.set(session.expose(), gateway.console_url());
+                response = (cookie, response).into_response();
+            }
         }
         Ok(response)
     }

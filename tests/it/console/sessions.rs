@@ -72,7 +72,7 @@ async fn an_admin_key_opens_the_console(database: Database) {
         "/v1",
     ] {
         let answer = stranger.send(SIGN_IN, &[("key", &*admin), ("next", elsewhere)]).await;
-        assert_eq!(answer.header("location"), "/console/", "{elsewhere}");
+        assert_eq!(answer.header("location"), "/console/start", "{elsewhere}");
     }
     for cookie in ["", "x", &"A".repeat(43), "../../etc"] {
         let forged = Visitor::with_cookie(&gateway, &format!("{COOKIE}={cookie}"));

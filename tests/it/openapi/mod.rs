@@ -69,7 +69,10 @@ pub fn operations(document: &Value) -> Vec<Operation> {
         };
         item.as_object().unwrap().iter().map(of_method).collect::<Vec<_>>()
     };
-    object(&document["paths"]).iter().flat_map(of_path).collect()
+    let mut all: Vec<Operation> = object(&document["paths"]).iter().flat_map(of_path).collect();
+    // Last, since the others ask about what these remove.
+    all.sort_by_key(|operation| operation.method == "DELETE");
+    all
 }
 
 fn object(value: &Value) -> &Map<String, Value> {

@@ -99,7 +99,7 @@ impl Shown {
             .await;
         gateway.inner.catch_up_once().await.unwrap();
         let front = Front {
-            sign_in: SignInLink::new("", String::new()),
+            sign_in: SignInLink::new("x".into(), "".into(), String::new()),
             key: key.as_str().into(),
             origins: origins.to_vec(),
             gateway: address.to_owned(),

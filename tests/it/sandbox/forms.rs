@@ -40,9 +40,13 @@ async fn gzip_must_be_offered_and_compresses_errors_too() {
 #[tokio::test]
 async fn unknown_routes_and_methods_are_empty_404s() {
     let sandbox = TestSandbox::start().await;
-    for (method, path) in
-        [("GET", TOTALS), ("PUT", HISTORICAL), ("POST", "/insights/engagement"), ("GET", "/")]
-    {
+    for (method, path) in [
+        ("GET", TOTALS),
+        ("PUT", HISTORICAL),
+        ("POST", "/insights/engagement"),
+        ("GET", "/home"),
+        ("POST", "/"),
+    ] {
         let answer = sandbox.ask(method, path).send().await;
         assert_eq!((answer.status.as_u16(), answer.raw.len()), (404, 0), "{method} {path}");
     }

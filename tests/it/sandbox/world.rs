@@ -31,7 +31,13 @@ fn a_seed_gives_the_same_world() {
     assert_ne!(world(1, NOW), world(1, later), "posts are dated back from the start");
     assert_eq!(undated(world(1, NOW)), undated(world(1, later)));
     let (one, two) = (undated(world(1, NOW)), undated(world(2, NOW)));
-    for pointer in ["/apps/0/consumer_key", "/users/0/user_id", "/users/0/access_token_secret"] {
+    // The manual names her by this id.
+    assert_eq!(
+        (&one["users"][0]["user_id"], &two["users"][0]["user_id"]),
+        (&json!("7588892"), &json!("7588892"))
+    );
+    for pointer in ["/apps/0/consumer_key", "/users/0/access_token", "/users/0/access_token_secret"]
+    {
         assert_ne!(one.pointer(pointer).unwrap(), two.pointer(pointer).unwrap(), "{pointer}");
     }
 }
