@@ -353,7 +353,7 @@ async fn systemds_credentials_are_secrets_by_their_names() {
     deployment.environment.insert("CREDENTIALS_DIRECTORY".to_owned(), folder.display().to_string());
     deployment.prepare().await;
     let checked = deployment.must(&["check"]).await;
-    assert!(checked.contains("all 7 checks passed"), "{checked}");
+    assert!(checked.contains("all 8 checks passed"), "{checked}");
     let everybody =
         format!("warn  files: {} can be read by everybody on this machine", file.display());
     assert!(checked.contains(&everybody), "{checked}");

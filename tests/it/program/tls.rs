@@ -58,8 +58,8 @@ async fn an_upstream_whose_certificate_is_good_is_called() {
         let arrived = deployment.sandbox.get(&format!("/sandbox/calls?path={path}")).await;
         assert!(!arrived.as_array().unwrap().is_empty(), "{path}");
     }
-    // `check`, `verify`, the two calls on one connection, and the mint for the second.
-    assert_eq!(front.handshakes().await, [None, None, None, None]);
+    // The two of `check`, `verify`, the two calls on one connection, and the mint for the second.
+    assert_eq!(front.handshakes().await, [None, None, None, None, None]);
 }
 
 /// Every kind of call fails at the certificate, once and before anything is sent, and `told` is the reason.

@@ -281,7 +281,8 @@ async fn a_key_with_many_questions_holds_no_other_up() {
     }
     let asked = question(&gateway, &one("bob")).header("authorization", &format!("Bearer {other}"));
     let asked = tokio::spawn(asked.send());
-    held_until(&gateway, |held| held == 17 * each).await;
+    // His id has a digit more.
+    held_until(&gateway, |held| held > 16 * each).await;
     gateway.order(json!([])).await;
     assert_eq!(asked.await.unwrap().status, 200);
     for question in greedy {
