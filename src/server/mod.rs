@@ -79,7 +79,8 @@ pub async fn serve(
 }
 
 fn callers_routes(host: &Host) -> Routes {
-    let mut routes = open(Api::Callers);
+    let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs lists everything";
+    let mut routes = open(Api::Callers, offered);
     for endpoint in Endpoint::ALL {
         routes = routes.route(endpoint.path(), relay::route(endpoint));
     }
@@ -94,7 +95,6 @@ fn callers_routes(host: &Host) -> Routes {
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/usage", get(usage::show))
         .merge(connect_routes());
-    let offered = "the engagement endpoints are POST /insights/engagement/totals, /28hr and /historical; GET /docs lists everything";
     Routes { relays: true, faces: FACES, all: finish(routes, offered, host) }
 }
 
@@ -148,10 +148,10 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/usage", get(operators::usage::show))
         .route("/admin/v1/audit", get(operators::audit::list))
         .route_layer(from_fn_with_state(host.clone(), operators::guard::require_key));
-    let offered = "this listener serves /metrics, /livez, /readyz, the API under /admin/v1 and the console at /console/; GET /docs lists everything";
     let guarded = admin.route("/metrics", get(probes::metrics));
     let named = from_fn_with_state(host.clone(), operators::guard::require_known_name);
-    let routes = open(Api::Operators).merge(guarded.route_layer(named));
+    let offered = "this listener serves /metrics, /livez, /readyz, the API under /admin/v1 and the console at /console/; GET /docs lists everything";
+    let routes = open(Api::Operators, offered).merge(guarded.route_layer(named));
     Routes {
         relays: false,
         faces: FACES,
@@ -220,8 +220,9 @@ fn console_routes(host: &Host) -> Router<Host> {
     pages.merge(open).route_layer(from_fn_with_state(host.clone(), guard::require_own_site))
 }
 
-/// The routes that both listeners have, which need no key; each listener describes its own API.
-fn open(api: Api) -> Router<Host> {
+/// The routes that both listeners have, which need no key; each listener describes its own API. `offered` says what there is
+/// instead of what it has not.
+fn open(api: Api, offered: &'static str) -> Router<Host> {
     Router::new()
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
@@ -229,7 +230,11 @@ fn open(api: Api) -> Router<Host> {
             "/openapi.json",
             get(async move |headers: HeaderMap| openapi::document(api, &headers)),
         )
-        .route("/", get(async move |headers: HeaderMap| home::page(api, &headers)))
+        .route(
+            "/",
+            get(async move |headers: HeaderMap| home::page(api, &headers))
+                .fallback(async move |uri: Uri| problem::no_route(&uri, offered)),
+        )
         .route(
             "/docs",
             get(async move |State(host): State<Host>, headers: HeaderMap| {

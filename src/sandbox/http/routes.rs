@@ -41,7 +41,9 @@ fn route(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
     let endpoint = Endpoint::ALL.into_iter().find(|endpoint| endpoint.path() == arrival.path);
     let host = Host::of(arrival);
     match host {
-        Host::Either if (&*arrival.method, &*arrival.path) == ("GET", "/") => return pages::home(),
+        Host::Either if (&*arrival.method, &*arrival.path) == ("GET", "/") => {
+            return pages::home(connected_apps::PATH);
+        }
         Host::Api if endpoint.is_some() => return errors::coded(34).into(),
         Host::Data if endpoint.is_none() => return errors::no_route().into(),
         _ => (),

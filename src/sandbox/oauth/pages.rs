@@ -5,7 +5,6 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY
 use axum::http::{HeaderValue, StatusCode};
 
 use crate::sandbox::http::reply::{HTML, Reply};
-use crate::sandbox::oauth::connected_apps;
 
 /// Nothing from elsewhere. There is no `form-action`: browsers would apply it to redirects to callbacks as well.
 const POLICY: &str =
@@ -76,8 +75,8 @@ struct Home {
 }
 
 /// What the sandbox is, and where to go.
-pub fn home() -> Reply {
-    page(&Home { connected_apps: connected_apps::PATH })
+pub fn home(connected_apps: &'static str) -> Reply {
+    page(&Home { connected_apps })
 }
 
 /// A request token that is used, expired or unknown (`OBS` 6.4; the status is a guess).
