@@ -48,6 +48,10 @@ impl Browser {
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone,
         });
         self.tell("Emulation.setDeviceMetricsOverride", metrics).await;
+        // Pages that draw by script do so in the next frame.
+        let drawn = "return new Promise(done =>
+            requestAnimationFrame(() => requestAnimationFrame(() => done(true))))";
+        self.run(drawn).await;
     }
 
     async fn turns(&self, scheme: &str) {
