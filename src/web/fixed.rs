@@ -1,9 +1,13 @@
 //! Texts that never change while the process lives, and are compressed once.
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, VARY};
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures_util::stream;
 
 use crate::web::html;
 use crate::web::negotiation::{Accepted, gzip};
@@ -23,17 +27,26 @@ impl Fixed {
     pub(crate) fn answer(&self, request_headers: &HeaderMap) -> Response {
         let zips = Accepted::of(request_headers).gzip;
         let body = if zips { &self.gzipped } else { &self.plain };
-        self.answer_body(body.clone(), zips, "public, max-age=300")
+        self.answer_body(body.clone().into(), zips, "public, max-age=300")
     }
 
-    /// The same with one text in the place of another, for this request alone. It is not compressed: whoever asked again
-    /// and again would have that done each time.
-    pub(crate) fn answer_with(&self, from: &str, to: &str) -> Response {
-        let text = String::from_utf8_lossy(&self.plain).replace(from, to);
-        self.answer_body(text.into(), false, "no-store")
+    /// The same with one text in the place of another, where that comes first, for this request alone. It is not compressed:
+    /// whoever asked again and again would have that done each time. The rest is not copied: whoever asks for it on many
+    /// connections, and does not read, would hold as many copies.
+    pub(crate) fn answer_with(&self, from: &str, to: String) -> Response {
+        let at = std::str::from_utf8(&self.plain).ok().and_then(|text| text.find(from));
+        let (before, after) =
+            at.map_or((self.plain.len(), self.plain.len()), |at| (at, at + from.len()));
+        let to = if at.is_some() { Bytes::from(to) } else { Bytes::new() };
+        let pieces = [self.plain.slice(..before), to, self.plain.slice(after..)];
+        let length: usize = pieces.iter().map(Bytes::len).sum();
+        let body = Body::from_stream(stream::iter(pieces.map(Ok::<_, Infallible>)));
+        let mut response = self.answer_body(body, false, "no-store");
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+        response
     }
 
-    fn answer_body(&self, body: Bytes, zips: bool, caching: &'static str) -> Response {
+    fn answer_body(&self, body: Body, zips: bool, caching: &'static str) -> Response {
         let mut response = body.into_response();
         let headers = response.headers_mut();
         html::guard(html::POLICY, headers);

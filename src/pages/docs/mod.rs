@@ -44,7 +44,7 @@ pub(crate) fn page(api: Api, gateway: &Gateway, headers: &HeaderMap) -> Response
         Api::Operators => (&OPERATORS, USUAL_OPERATORS, gateway.console_url()),
     };
     match asked_at(headers, public_url) {
-        Some(address) if address != shown => page.answer_with(shown, &address),
+        Some(address) if address != shown => page.answer_with(shown, address),
         _ => page.answer(headers),
     }
 }

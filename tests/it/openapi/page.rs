@@ -60,6 +60,7 @@ async fn it_has_no_script_and_loads_nothing_from_elsewhere() {
         };
         let named = at("countersign.internal:8080").await.text();
         assert!(named.contains("<pre>URL=http://countersign.internal:8080\n"));
+        assert!(named.trim_end().ends_with("</html>"), "whole, behind the address, too");
         let usual =
             at(&format!("127.0.0.1:{}", if *base == gateway.url { 8080 } else { 8081 })).await;
         assert_eq!(usual.header("cache-control"), "public, max-age=300");

@@ -53,7 +53,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("oauth1_request", &["oauth1"]),
     ("aws_lc_rs", &["sandbox", "upstream", "vault"]),
     ("moka", &["gateway"]),
-    ("futures_util", &["gateway"]),
+    ("futures_util", &["gateway", "web"]),
     ("axum", &["api", "pages", "sandbox", "server", "web"]),
     ("cookie", &["pages", "web"]),
     ("tower_http", &["api", "pages", "sandbox", "server", "web"]),
