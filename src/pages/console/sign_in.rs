@@ -77,7 +77,7 @@ pub(crate) async fn sign_in(
     };
     let cookie = COOKIE.set(secret.expose(), gateway.console_url());
     // Newcomers are led to their first call.
-    let is_new = next == ROOT && !gateway.get_first_steps().await.is_ok_and(|steps| steps.has_call);
+    let is_new = next == ROOT && gateway.get_first_steps().await.is_ok_and(|steps| !steps.has_call);
     let next = if is_new { START } else { next };
     Ok((cookie, see_other(next)).into_response())
 }

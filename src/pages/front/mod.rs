@@ -74,7 +74,9 @@ pub(crate) fn routes(front: Front) -> Router<Host> {
                     let from = Client::address(&request);
                     of_sign_in.sign_in.follow(host.gateway(), &secret, from).await
                 },
-            ),
+            )
+            // Whoever only looks whether the link is there does not use it up.
+            .head(async || StatusCode::NO_CONTENT),
         )
         .route("/page.json", get(async move || of_settings.settings()))
         .route(

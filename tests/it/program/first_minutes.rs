@@ -101,6 +101,8 @@ async fn its_link_signs_in_to_the_console_once() {
     let link = text(&card, "console");
     let guess = format!("{}-", &link[..link.len() - 1]);
     let console = format!("{}/console/", text(&card, "admin"));
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    assert_eq!(http.head(link).send().await.unwrap().status(), 204, "looked at, and not used up");
     for (followed, is_let_in) in [(&*guess, false), (link, true), (link, false)] {
         let answer = get(followed).await;
         assert_eq!((answer.status.as_u16(), answer.header("location")), (303, &*console));
@@ -108,7 +110,6 @@ async fn its_link_signs_in_to_the_console_once() {
         assert_eq!(answer.header("set-cookie").contains("HttpOnly"), is_let_in, "{followed}");
         if is_let_in {
             let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
-            let http = reqwest::Client::builder().no_proxy().build().unwrap();
             let overview = Ask::new(&http, text(&card, "admin"), "GET", "/console/");
             assert_eq!(overview.header("cookie", &cookie).send().await.status, 200);
         }
