@@ -43,6 +43,8 @@
 //! | …: how is the account checked and marked? | `src/gateway/account/verify.rs` (`investigate`) |
 //! | …: how is the bearer token renewed? | `src/gateway/call/make.rs` (`call_with_newer`), with `src/gateway/bearer.rs` (`renew_bearer`) |
 //! | …: how are an app's faults reported? | `src/gateway/app/faults.rs` (`judge`); a refused time is first corrected by `src/upstream/skew.rs` (`correct`) |
+//! | Why did a call fail, and what did X say? | `src/model/cause.rs` (`Cause`) has the words, `src/upstream/refusal.rs` (`cause`) and `src/gateway/call/trace.rs` (`cause`) choose one, `src/upstream/said.rs` (`said`) keeps what is known publicly |
+//! | What needs attention? | `src/gateway/attention/mod.rs` (`list_attention`); how calls ended is counted in `src/model/tally.rs` and `src/store/tally.rs`; `src/store/attention.rs` (`tell_troubles`) tells webhooks once |
 //! | Where is a key's scope enforced: app and endpoint? | `src/gateway/call/forward.rs` (`granted_app`) |
 //! | …: accounts? | `src/gateway/account/mod.rs` (`get_usable_account`) |
 //! | …: what its holder may see of it? | `src/gateway/own.rs` (`list_own_accounts`, `get_own_usage`) |
@@ -82,7 +84,9 @@
 //! | handshake | a three-legged OAuth flow in flight, begun from a link |
 //! | call | one request to the upstream, with the kind of credentials it used |
 //! | question | one request of any size: planned, split into calls, and merged into one answer |
-//! | delivery | an account event for one webhook: waiting, arrived or given up |
+//! | cause | why a call failed, as far as somebody can act on it; also a name for what needs attention |
+//! | tally | how many of an app's calls ended in one way in a minute |
+//! | delivery | an event for one webhook: waiting, arrived or given up |
 //! | replica | one of the processes that serve the same database; it has caches of its own and follows the change feed |
 //! | budget | the *memory* budget of answers, in [`admission`], or the *retry* budget of calls, in [`upstream`] |
 //! | pool | calls of an app that X counts against one quota; each takes a permit from it, in its key's turn |

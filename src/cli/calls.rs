@@ -1,5 +1,6 @@
 //! `countersign calls`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::{Args, value_parser};
@@ -9,6 +10,7 @@ use crate::cli::assemble::{account_ref, first};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::gateway::{self, CallFilter, CallNames};
+use crate::model::Cause;
 use crate::model::call::{Call, ended};
 use crate::wire::call as wire;
 use crate::wire::call::CallQuery;
@@ -23,8 +25,8 @@ pub(super) struct Arguments {
     /// Only calls to this endpoint: totals, 28hr or historical
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
-    /// Only calls that succeeded (well: status below 400) or failed (badly: anything else, or no answer)
-    #[arg(long, value_name = "well|badly")]
+    /// Only calls that succeeded (ok: status below 400) or failed (failed: anything else, or no answer)
+    #[arg(long, value_name = "ok|failed")]
     outcome: Option<String>,
     /// Only calls with this status, such as 429, or status class, such as 5xx
     #[arg(long, value_name = "STATUS")]
@@ -32,6 +34,15 @@ pub(super) struct Arguments {
     /// Only calls of this request (a question makes several)
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
+    /// Only calls that failed for this cause, such as `account_revoked`
+    #[arg(long, value_name = "CAUSE")]
+    cause: Option<String>,
+    /// Only calls from this day or time on, such as 2026-03-01
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only calls before this day or time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// Maximum number of calls, newest first
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = value_parser!(u32).range(1..))]
     limit: u32,
@@ -40,17 +51,19 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// A call with the names of its key and its account, unless these have been deleted.
+/// A call with the name of its key, unless that has been deleted.
 struct Named {
-    call: Call,
+    call: wire::Call,
     key: Option<String>,
-    account: Option<String>,
+    cause: Option<Cause>,
 }
 
 pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
-    let Arguments { key, account, endpoint, outcome, status, request_id, limit, json } = arguments;
+    let Arguments { key, account, endpoint, outcome, status, request_id, cause, .. } = arguments;
+    let Arguments { from, until, limit, json, .. } = arguments;
     let account = account.as_deref().map(account_ref).transpose()?;
-    let query = CallQuery { key, account: None, endpoint, outcome, status, request_id };
+    let query =
+        CallQuery { key, account: None, endpoint, outcome, status, request_id, cause, from, until };
     let filter = query.read().map_err(gateway::Error::InvalidRequest)?;
     let deployment = open(config).await?;
     let found = first(limit, async |last: Option<&Named>, limit| {
@@ -64,13 +77,18 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
     let is_none = calls.is_empty();
     if json {
         for named in calls {
-            output::json_line(&wire::Call::from(named.call));
+            output::json_line(&named.call);
         }
     } else {
         let rows: Vec<_> = calls.iter().map(row).collect();
         let headings =
             ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "OUTCOME", "MS", "REQUEST"];
         output::table(headings, &rows);
+        let causes: BTreeSet<_> = calls.iter().filter_map(|named| named.cause).collect();
+        for cause in causes {
+            let (words, what, remedy) = (cause.words(), cause.what(), cause.remedy());
+            output::line(&format!("{words}: {what}. {remedy}"));
+        }
     }
     if is_none {
         output::note("no matching calls");
@@ -82,21 +100,26 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
 }
 
 fn named(call: Call, names: &CallNames) -> Named {
-    let account = call.account.and_then(|id| names.accounts.get(&(call.app.clone(), id)));
-    Named { key: names.keys.get(&call.key_id).cloned(), account: account.cloned(), call }
+    let (key, cause) = (names.keys.get(&call.key_id).cloned(), call.cause);
+    Named { key, cause, call: wire::Call::of(call, names) }
 }
 
 fn row(named: &Named) -> [String; 9] {
-    let call = wire::Call::from(named.call.clone());
-    let account = named.account.as_ref().map(|name| format!("@{name}")).or(call.account);
+    let call = &named.call;
+    let name = call.screen_name.as_ref().map(|name| format!("@{name}"));
+    let ended = match (named.cause, call.status) {
+        (Some(cause), Some(status)) => format!("{} ({status})", cause.words()),
+        (Some(cause), None) => cause.words(),
+        (None, _) => ended(call.status, call.code.as_deref()),
+    };
     [
         call.id.to_string(),
-        call.at,
+        call.at.clone(),
         output::plain(named.key.as_ref().unwrap_or(&call.key)),
-        account.unwrap_or_else(|| "-".to_owned()),
-        call.endpoint.to_owned(),
+        name.or_else(|| call.account.clone()).unwrap_or_else(|| "-".to_owned()),
+        call.endpoint.unwrap_or("question").to_owned(),
         call.posts.to_string(),
-        ended(call.status, call.code.as_deref()),
+        ended,
         format!("{:.0}", call.ms),
         output::plain(&call.request_id),
     ]

@@ -123,6 +123,7 @@ pub(super) fn background_work(
     tasks.spawn(gateway.follow());
     tasks.spawn(gateway.check_accounts());
     tasks.spawn(gateway.write_usage());
+    tasks.spawn(gateway.watch());
     tasks.spawn(gateway.write_pages());
     tasks.spawn(gateway.send_heartbeats());
     tasks.spawn(gateway.share_quotas());

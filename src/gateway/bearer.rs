@@ -228,7 +228,7 @@ fn mint_error(app: &str, error: Arc<MintError>) -> Error {
         MintError::Upstream(upstream::Error::CutShort(_)) => Error::UpstreamCutShort(error.into()),
         MintError::Upstream(upstream::Error::TooLarge(_)) => Error::UpstreamTooLarge(error.into()),
         MintError::Upstream(upstream::Error::NoMemory) => Error::Busy(error.to_string()),
-        MintError::Upstream(upstream::Error::Unreachable(_)) => {
+        MintError::Upstream(upstream::Error::Unreachable(_) | upstream::Error::Untrusted(_)) => {
             Error::UpstreamUnreachable(error.into())
         }
         MintError::Upstream(upstream::Error::Odd(_)) => Error::odd(error),

@@ -14,7 +14,7 @@ use crate::gateway::call::credential::Refusal;
 use crate::gateway::question::plan::{Missing, Reason};
 use crate::model::handshake::NotConnected;
 use crate::model::key::Kind;
-use crate::model::{AccountState, Endpoint};
+use crate::model::{AccountState, Endpoint, UserId};
 use crate::store;
 use crate::upstream;
 use crate::vault;
@@ -80,8 +80,9 @@ pub enum Error {
     /// The account does not exist, or the key may not use it.
     #[error("there is no such account for this key")]
     AccountNotFound,
-    #[error("the account has been {state} since {since}")]
+    #[error("the account {} has been {state} since {since}", account.name())]
     AccountNotActive {
+        account: NamedAccount,
         state: AccountState,
         since: OffsetDateTime,
         /// A link to reconnect, for keys that may create links.
@@ -187,6 +188,20 @@ fn of_other_kind(kind: Kind) -> &'static str {
 
 fn accounts_a_month(count: u64) -> String {
     if count == 1 { "1 account a month".to_owned() } else { format!("{count} accounts a month") }
+}
+
+/// An account, as people know it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NamedAccount {
+    pub user_id: UserId,
+    pub screen_name: String,
+}
+
+impl NamedAccount {
+    /// Its name and id.
+    pub fn name(&self) -> String {
+        format!("@{} ({})", self.screen_name, self.user_id)
+    }
 }
 
 /// One thing that is wrong with a request.
@@ -309,7 +324,9 @@ impl Error {
 impl From<upstream::Error> for Error {
     fn from(error: upstream::Error) -> Error {
         match error {
-            upstream::Error::Unreachable(_) => Error::UpstreamUnreachable(error.into()),
+            upstream::Error::Unreachable(_) | upstream::Error::Untrusted(_) => {
+                Error::UpstreamUnreachable(error.into())
+            }
             upstream::Error::CutShort(_) => Error::UpstreamCutShort(error.into()),
             upstream::Error::TooLarge(_) => Error::UpstreamTooLarge(error.into()),
             upstream::Error::Timeout(_) => Error::UpstreamTimeout(error.into()),

@@ -27,6 +27,10 @@ pub enum Degraded {
         seconds: i64,
     },
     NotCaughtUp,
+    /// The database can be read, and takes no writes.
+    NotWritten {
+        why: String,
+    },
     /// Some stored record is sealed with this key, which is not on the ring.
     VaultKeyMissing {
         id: String,
@@ -63,6 +67,7 @@ impl fmt::Display for Degraded {
                     "X's clock and this machine's differ by {seconds} s; signatures are corrected"
                 )
             }
+            Degraded::NotWritten { why } => write!(f, "the database takes no writes: {why}"),
             Degraded::NotCaughtUp => f.write_str("the database has not been read yet"),
             Degraded::VaultKeyMissing { id } => {
                 write!(f, "the vault key {id}, which sealed stored secrets, is not in vault.keys")
@@ -91,6 +96,8 @@ impl Gateway {
             let age = self.0.feed.age(self.0.clock.instant());
             let left = self.0.stale.saturating_sub(age);
             degraded.push(Degraded::DatabaseAway { serving_for: left.as_secs() });
+        } else if let Some(why) = self.0.write_failure.load_full() {
+            degraded.push(Degraded::NotWritten { why: why.to_string() });
         }
         let offset = self.0.upstream.clock_offset();
         if let Some(seconds) = offset.filter(|seconds| seconds.abs() > CLOCK_WARNING_SECONDS) {

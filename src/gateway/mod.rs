@@ -2,6 +2,7 @@
 
 mod account;
 mod app;
+mod attention;
 mod audit;
 mod bearer;
 mod bounded;
@@ -10,6 +11,7 @@ mod cache;
 mod call;
 mod changes;
 mod error;
+mod error_code;
 mod health;
 mod key;
 mod own;
@@ -29,6 +31,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -46,6 +49,7 @@ pub use crate::gateway::account::{Import, ImportEvents, Verified, check_imports}
 pub use crate::gateway::app::bearer::BearerSource;
 pub use crate::gateway::app::faults::Fault;
 pub use crate::gateway::app::reconnects::Reconnect;
+pub use crate::gateway::attention::{Attention, FailedAccount, FailedKey};
 pub use crate::gateway::audit::Page;
 pub use crate::gateway::browser::calls::MadeCalls;
 pub use crate::gateway::browser::claims::Token;
@@ -55,9 +59,9 @@ pub use crate::gateway::browser::withdrawal::Withdrawn;
 pub use crate::gateway::call::check::{Problems, read_time};
 pub use crate::gateway::call::forward::RelayRequest;
 pub use crate::gateway::call::json::{aside as read_aside, explain as explain_json, without_mark};
-pub use crate::gateway::call::recent::{CallNames, CallWithOthers, KeyNames};
+pub use crate::gateway::call::recent::{CallNames, CallWithOthers, KeyNames, RefusedQuestion};
 pub use crate::gateway::call::trace::CallTrace;
-pub use crate::gateway::error::{Detail, Error, Location};
+pub use crate::gateway::error::{Detail, Error, Location, NamedAccount};
 pub use crate::gateway::health::{Degraded, Health};
 pub use crate::gateway::key::limits::{KeyUpdate, LimitChange, check_limits};
 pub use crate::gateway::key::refusals::Wanted;
@@ -87,7 +91,8 @@ pub use crate::store::{
     Grain, KeySearch, Replica, SubjectUsage, UsageFilter, UsageOfTime, UsageRow,
 };
 pub use crate::upstream::{
-    Answer, HeaderMap, NotReceived, PREPAID, QUOTA_HEADERS, StatusCode, Unpacked, UpstreamEffort,
+    Answer, HeaderMap, Learnt, NotReceived, PREPAID, QUOTA_HEADERS, StatusCode, Unpacked,
+    UpstreamEffort,
 };
 
 use crate::admission::{KeyLimiter, Memory, PageCalls, PageLimiter, Rules, Turns};
@@ -151,6 +156,8 @@ struct Inner {
     vault: Vault,
     surveyed: Surveyed,
     presence: Arc<Presence>,
+    /// Why the database takes no writes, while that is so.
+    write_failure: ArcSwapOption<String>,
     /// Whether the settings were reloaded and could not all be applied.
     is_outdated: AtomicBool,
     upstream: Upstream,
@@ -212,6 +219,7 @@ impl Gateway {
             vault,
             surveyed: Surveyed::default(),
             presence: Arc::new(Presence::new(clock.now())),
+            write_failure: ArcSwapOption::empty(),
             is_outdated: AtomicBool::new(false),
             upstream: Upstream::new(
                 &config.upstream,

@@ -1,10 +1,11 @@
 //! A call that was made or refused, as shown to people afterwards.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::model::{AuthKind, Endpoint, Metric, UserId};
+use crate::model::{AuthKind, Cause, Endpoint, Metric, UserId};
 
 /// What was requested, with which credentials, and what came back; never a body or a secret.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,7 +21,8 @@ pub struct Call {
     pub subject: Option<String>,
     /// The user whose token signed.
     pub account: Option<UserId>,
-    pub endpoint: Endpoint,
+    /// `None` for a question that was refused before any call was made.
+    pub endpoint: Option<Endpoint>,
     /// `None` if the call was refused before that was decided.
     pub auth: Option<AuthKind>,
     pub posts: usize,
@@ -29,11 +31,45 @@ pub struct Call {
     pub status: Option<u16>,
     /// The code of the gateway's own error.
     pub code: Option<String>,
+    /// Why it failed, if it did.
+    pub cause: Option<Cause>,
+    /// What X said, if it refused the call.
+    pub said: Option<Said>,
+    /// Requests sent to X.
     pub attempts: u32,
+    /// These requests, in order; empty if another caller's call was shared.
+    pub tries: Vec<Attempt>,
     pub time: Duration,
     pub upstream_time: Duration,
     /// Bytes of the answer's body.
     pub bytes: u64,
+}
+
+impl Call {
+    /// Calls of earlier programs have no cause.
+    pub fn went_well(&self) -> bool {
+        self.cause.is_none() && self.status.is_some_and(|status| status < 400)
+    }
+}
+
+/// One request sent to X.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Attempt {
+    /// `None` if no answer began.
+    pub status: Option<u16>,
+    /// Until the last byte of the answer; `None` if nobody waited for that.
+    pub time: Option<Duration>,
+}
+
+/// What X said when it refused a call: never its own words, but those that the reference has for them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Said {
+    /// The code of the first error, if it has one.
+    pub code: Option<u16>,
+    /// The reference's text, with `…` for what varies; else how long an unknown one was.
+    pub text: Cow<'static, str>,
+    /// What kind of body it was.
+    pub form: Cow<'static, str>,
 }
 
 /// A filter on how calls ended.

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::model::{AccountState, UserId};
 
-/// A change to an account, or to many by an import.
+/// A change to an account, or to many by an import; or something about the gateway that needs attention.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Event {
     /// A token was stored: a new account's, or a newer one of an existing account.
@@ -17,10 +17,14 @@ pub enum Event {
     Blocked,
     Quarantined,
     Removed,
+    /// Something began to need attention.
+    GatewayDegraded,
+    /// It does no longer.
+    GatewayRecovered,
 }
 
 impl Event {
-    pub const ALL: [Event; 7] = [
+    pub const ALL: [Event; 9] = [
         Event::Connected,
         Event::Imported,
         Event::Recovered,
@@ -28,6 +32,8 @@ impl Event {
         Event::Blocked,
         Event::Quarantined,
         Event::Removed,
+        Event::GatewayDegraded,
+        Event::GatewayRecovered,
     ];
 
     /// The event for an account that enters this state.
@@ -50,6 +56,8 @@ impl Event {
             Event::Blocked => "account.blocked",
             Event::Quarantined => "account.quarantined",
             Event::Removed => "account.removed",
+            Event::GatewayDegraded => "gateway.degraded",
+            Event::GatewayRecovered => "gateway.recovered",
         }
     }
 
@@ -59,7 +67,7 @@ impl Event {
 
     /// Whether calls cannot be made for the account from then on.
     pub const fn ends_account(self) -> bool {
-        !matches!(self, Event::Connected | Event::Imported | Event::Recovered)
+        matches!(self, Event::Revoked | Event::Blocked | Event::Quarantined | Event::Removed)
     }
 }
 
@@ -75,6 +83,12 @@ pub enum Subject {
         added: u64,
         replaced: u64,
     },
+    /// What needs attention, or did until now.
+    Gateway {
+        cause: String,
+        /// Numbers with their names.
+        figures: Vec<(String, u64)>,
+    },
 }
 
 impl Subject {
@@ -82,9 +96,24 @@ impl Subject {
     pub fn account(&self) -> Option<(UserId, &str)> {
         match self {
             Subject::Account { user_id, screen_name } => Some((*user_id, screen_name)),
-            Subject::Import { .. } => None,
+            Subject::Import { .. } | Subject::Gateway { .. } => None,
         }
     }
+}
+
+/// Figures as text, such as `failed=3 calls=94`.
+pub fn figures_text(figures: &[(String, u64)]) -> String {
+    let figures = figures.iter().map(|(name, number)| format!("{name}={number}"));
+    figures.collect::<Vec<_>>().join(" ")
+}
+
+/// The figures that [`figures_text`] has written.
+pub fn read_figures(text: &str) -> Vec<(String, u64)> {
+    let figure = |part: &str| {
+        let (name, number) = part.split_once('=')?;
+        Some((name.to_owned(), number.parse().ok()?))
+    };
+    text.split(' ').filter_map(figure).collect()
 }
 
 /// A receiver of events.

@@ -7,6 +7,7 @@
 //! Times are arguments and are kept in whole seconds, UTC. No error holds a bound value or a password.
 
 mod account;
+mod attention;
 mod audit;
 mod author;
 mod bearer;
@@ -24,6 +25,7 @@ mod reseal;
 mod search;
 mod session;
 mod subject;
+mod tally;
 mod time;
 mod token;
 mod usage;
@@ -35,6 +37,7 @@ pub use crate::store::account::new::NewAccount;
 pub use crate::store::account::of_app::AppAccountFilter;
 pub use crate::store::account::recent::RecentAccount;
 pub use crate::store::account::{AccountFilter, StoredAccount, subject as account_subject};
+pub use crate::store::attention::Trouble;
 pub use crate::store::audit::AuditFilter;
 pub use crate::store::bearer::StoredBearer;
 pub use crate::store::call::CallFilter;
@@ -47,10 +50,12 @@ pub use crate::store::key::{KeyFilter, KeySearch, StoredKey};
 pub use crate::store::lease::{LeaseLives, Leases};
 pub use crate::store::link::pending::LinkFilter;
 pub use crate::store::link::{StoredHandshake, StoredLink};
+pub use crate::store::overview::UnusableAccounts;
 pub use crate::store::replica::Replica;
 pub use crate::store::reseal::Seals;
 pub use crate::store::session::StoredSession;
 pub use crate::store::subject::SubjectUsage;
+pub use crate::store::tally::{EndedCalls, FailedBy};
 pub use crate::store::time::whole_seconds;
 pub use crate::store::token::{TokenCalls, Withdrawal};
 pub use crate::store::usage::read::{Grain, UsageFilter, UsageRow};

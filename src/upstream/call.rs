@@ -1,11 +1,13 @@
 //! The answer to a call on the upstream, and the attempts and time it took.
 
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{HeaderMap, StatusCode};
 
+use crate::model::call::{Attempt, Said};
 use crate::upstream::body;
 use crate::upstream::unpacked::Unpacked;
 use crate::upstream::verdict::Verdict;
@@ -40,6 +42,15 @@ pub struct Progress {
     /// 0 for none.
     status: AtomicU16,
     nanoseconds: AtomicU64,
+    learnt: Mutex<Learnt>,
+}
+
+/// What is learnt of a call's requests, one by one.
+#[derive(Clone, Debug, Default)]
+pub struct Learnt {
+    pub tries: Vec<Attempt>,
+    /// What X said, if it refused the last one.
+    pub said: Option<Said>,
 }
 
 impl Progress {
@@ -61,9 +72,36 @@ impl Progress {
         self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
+    /// What is learnt so far.
+    pub fn learnt(&self) -> Learnt {
+        self.learning().clone()
+    }
+
+    /// What X said, if it refused the last request.
+    pub fn said(&self) -> Option<Said> {
+        self.learning().said.clone()
+    }
+
+    pub fn set_said(&self, said: Option<Said>) {
+        self.learning().said = said;
+    }
+
     pub(super) fn begin_attempt(&self) {
         self.attempts.fetch_add(1, Ordering::Relaxed);
         self.set_status(None);
+        let mut learnt = self.learning();
+        learnt.said = None;
+        learnt.tries.push(Attempt::default());
+    }
+
+    pub(super) fn end_attempt(&self, time: Duration) {
+        if let Some(last) = self.learning().tries.last_mut() {
+            *last = Attempt { status: self.effort().status, time: Some(time) };
+        }
+    }
+
+    fn learning(&self) -> MutexGuard<'_, Learnt> {
+        self.learnt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

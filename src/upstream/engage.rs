@@ -12,6 +12,7 @@ use crate::model::{AuthKind, Endpoint, Secret, key};
 use crate::oauth1::{self, Credentials, Request};
 use crate::upstream::pool::{Connections, Failure};
 use crate::upstream::quotas::QUOTA_HEADERS;
+use crate::upstream::said::said;
 use crate::upstream::{Answer, Credential, Error, Progress, Room, Upstream, Verdict, body, odd};
 
 /// Headers of an answer that callers may see, beside those by which clients pace themselves.
@@ -110,6 +111,7 @@ impl Upstream {
         connections: Connections,
     ) -> Result<Answer, Failure> {
         let Sending { endpoint, body, credential, ref mut room, progress, .. } = *sending;
+        let begun = self.clock.instant();
         progress.begin_attempt();
         let authorization =
             self.authorization(&Request::post(self.relay.url(endpoint)), credential);
@@ -117,7 +119,7 @@ impl Upstream {
             match self.relay.post(endpoint, authorization, body.clone(), connections).await {
                 Ok((response, connection)) => {
                     progress.set_status(Some(response.status().as_u16()));
-                    let answer = self.read(response, credential, room).await;
+                    let answer = self.read(response, credential, room, progress).await;
                     if answer.is_ok() {
                         self.relay.put_back(connection);
                     }
@@ -125,6 +127,7 @@ impl Upstream {
                 }
                 Err(failure) => Err(failure),
             };
+        progress.end_attempt(self.clock.instant().saturating_duration_since(begun));
         self.meters.of(endpoint).count(outcome.as_ref().map(|answer| answer.status));
         outcome
     }
@@ -154,6 +157,7 @@ impl Upstream {
         response: Response<Incoming>,
         credential: Credential<'_>,
         room: &mut Room<'_>,
+        progress: &Progress,
     ) -> Result<Answer, Error> {
         let (mut parts, incoming) = response.into_parts();
         self.skew.observe(&parts.headers, self.clock.now());
@@ -177,9 +181,13 @@ impl Upstream {
             _ => body::require_complete(parts.status, &wire)?,
         }
         let text = unpacked.as_ref().map_or(&wire, |unpacked| &unpacked.start);
-        if !headers.contains_key(CONTENT_ENCODING) {
-            let length = unpacked.as_ref().map_or(wire.len(), |unpacked| unpacked.length);
-            odd::require_object(parts.status, headers.get(CONTENT_TYPE), text, length)?;
+        let length = unpacked.as_ref().map_or(wire.len(), |unpacked| unpacked.length);
+        if !parts.status.is_success() {
+            progress.set_said(Some(said(text, length)));
+        } else if !headers.contains_key(CONTENT_ENCODING) {
+            let content_type = headers.get(CONTENT_TYPE);
+            odd::require_object(content_type, text, length)
+                .inspect_err(|_| progress.set_said(Some(said(text, length))))?;
         }
         let verdict = Verdict::of(parts.status, text, credential);
         Ok(Answer { status: parts.status, headers, wire, unpacked, verdict })

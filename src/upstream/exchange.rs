@@ -60,6 +60,6 @@ fn unreachable(error: reqwest::Error) -> Error {
     } else if error.is_body() || error.is_decode() {
         Error::CutShort("the connection ended before the body was complete")
     } else {
-        Error::Unreachable(Box::new(error.without_url()))
+        Error::of_connection(Box::new(error.without_url()))
     }
 }

@@ -21,6 +21,7 @@ mod pool;
 mod quotas;
 mod receivers;
 mod refusal;
+mod said;
 mod skew;
 mod time_requests;
 mod tls;
@@ -30,7 +31,7 @@ mod verify;
 mod webhook;
 
 pub use crate::upstream::body::{PREPAID, Room};
-pub use crate::upstream::call::{Answer, Progress, UpstreamEffort};
+pub use crate::upstream::call::{Answer, Learnt, Progress, UpstreamEffort};
 pub use crate::upstream::client::Upstream;
 pub use crate::upstream::credential::{Credential, Token};
 pub use crate::upstream::engage::MostTries;

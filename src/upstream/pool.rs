@@ -23,6 +23,7 @@ use tower::{Service, ServiceExt};
 use crate::config;
 use crate::model::{Clock, Endpoint};
 use crate::upstream::counted::{Counted, Received};
+use crate::upstream::error::causes;
 use crate::upstream::{Error, SetupError, tls};
 
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -260,18 +261,12 @@ fn idle_timeout(headers: &HeaderMap) -> Option<Duration> {
 }
 
 fn classify(error: Box<dyn StdError + Send + Sync>) -> Failure {
-    let mut malformed = false;
-    let mut cause: Option<&(dyn StdError + 'static)> = Some(&*error);
-    while let Some(current) = cause {
-        malformed |= current.is::<rustls::Error>();
-        malformed |= current.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
-        // rustls' error comes wrapped in nested I/O errors, each of whose source is that of the error it wraps.
-        cause = match current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => current.source(),
-        };
-    }
+    let is_wrong = |cause: &(dyn StdError + 'static)| {
+        cause.is::<rustls::Error>()
+            || cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
+    };
     // A certificate or an answer that is wrong now will be wrong again.
-    let error = Error::Unreachable(error);
+    let malformed = causes(&*error).any(is_wrong);
+    let error = Error::of_connection(error);
     if malformed { Failure::Final(error) } else { Failure::Retryable(error) }
 }

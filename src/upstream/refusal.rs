@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 use serde::Deserialize;
 
+use crate::model::{AuthKind, Cause};
 use crate::upstream::failure::Failure;
 use crate::upstream::{Answer, Verdict};
 
@@ -37,6 +38,30 @@ enum Id {
 }
 
 impl Answer {
+    /// Why X refused a call with that kind of credentials; `None` if it did not.
+    pub fn cause(&self, auth: AuthKind) -> Option<Cause> {
+        let of_verdict = match self.verdict {
+            Verdict::Fine => None,
+            Verdict::BearerRejected => Some(Cause::BearerRejected),
+            Verdict::AccountRevoked => Some(Cause::AccountRevoked),
+            Verdict::AccountBlocked => Some(Cause::AccountBlocked),
+            Verdict::AppRejected => Some(Cause::AppRejected),
+            Verdict::AppNotEnabled => Some(Cause::AppNotEnabled),
+            Verdict::ClockRejected => Some(Cause::ClockRejected),
+        };
+        let of_refusal = || match self.refusal()? {
+            Refusal::Foreign(_) => Some(Cause::ForeignPosts),
+            Refusal::Unavailable(_) => Some(Cause::PostsUnavailable),
+            Refusal::Other(_) if Failure::read(self.text()).says("forbidden to access metrics") => {
+                Some(Cause::MetricsForbidden)
+            }
+            Refusal::Account | Refusal::Quota | Refusal::Other(_) => {
+                Some(Cause::of_status(self.status.as_u16(), auth))
+            }
+        };
+        if self.status.is_success() { None } else { of_verdict.or_else(of_refusal) }
+    }
+
     /// `None` for an answer with numbers.
     pub fn refusal(&self) -> Option<Refusal> {
         if self.status == StatusCode::OK {

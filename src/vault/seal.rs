@@ -3,7 +3,7 @@
 use crate::model::UserId;
 use crate::model::handshake::Link;
 use crate::model::key::{Key, KeyLimits, Scopes};
-use crate::model::webhook::{Delivery, Subject, Webhook};
+use crate::model::webhook::{Delivery, Subject, Webhook, figures_text};
 
 const DOMAIN: &str = "countersign.v1";
 
@@ -63,6 +63,7 @@ impl Seal {
         let subject = match subject {
             Subject::Account { user_id, screen_name } => [user_id.to_string(), screen_name.clone()],
             Subject::Import { added, replaced } => [added.to_string(), replaced.to_string()],
+            Subject::Gateway { cause, figures } => [cause.clone(), figures_text(figures)],
         };
         let [first, second] = &subject;
         let (number, occurred_at) = (number.to_string(), occurred_at.unix_timestamp().to_string());

@@ -15,10 +15,10 @@ use axum::response::{IntoResponse, Response};
 use tower::Service;
 use tracing::{info, warn};
 
-use crate::gateway::{CallTrace, Token};
+use crate::gateway::{CallTrace, Learnt, Token};
 use crate::model::call::Call;
 use crate::model::usage::Saving;
-use crate::model::{AuthKind, Endpoint};
+use crate::model::{AuthKind, Cause, Endpoint};
 use crate::web::client_address::{Client, Peer};
 use crate::web::cross_origin;
 use crate::web::host::{Host, Routes};
@@ -198,25 +198,34 @@ fn note(
     elapsed: Duration,
 ) {
     let Some(key) = &trace.key else { return };
-    let status = response.status();
-    host.gateway().record_call(status.as_u16() < 400, || Call {
-        id: 0,
-        at: host.clock().now(),
-        request_id: summary.id.clone(),
-        app: key.key.scopes.app.clone().unwrap_or_default(),
-        key_id: key.key.id.clone(),
-        subject: None,
-        account: trace.account(),
-        endpoint: *endpoint,
-        auth: trace.auth,
-        posts: trace.posts,
-        metrics: trace.metrics.clone(),
-        status: Some(status.as_u16()),
-        code: problem.map(|problem| problem.code().to_owned()),
-        attempts: trace.effort().attempts,
-        time: elapsed,
-        upstream_time: trace.effort().time,
-        bytes: response.body().size_hint().exact().unwrap_or_default(),
+    let status = response.status().as_u16();
+    let of_problem = || problem.map_or(Cause::Other, |problem| Cause::of_code(problem.code()));
+    let cause = (status >= 400).then(|| trace.cause.unwrap_or_else(of_problem));
+    let app = key.key.scopes.app.as_deref().unwrap_or_default();
+    host.gateway().record_call(app, cause, || {
+        let Learnt { tries, said } = trace.learnt();
+        Call {
+            id: 0,
+            at: host.clock().now(),
+            request_id: summary.id.clone(),
+            app: app.to_owned(),
+            key_id: key.key.id.clone(),
+            subject: None,
+            account: trace.account(),
+            endpoint: Some(*endpoint),
+            auth: trace.auth,
+            posts: trace.posts,
+            metrics: trace.metrics.clone(),
+            status: Some(status),
+            code: problem.map(|problem| problem.code().to_owned()),
+            cause,
+            said,
+            attempts: trace.effort().attempts,
+            tries,
+            time: elapsed,
+            upstream_time: trace.effort().time,
+            bytes: response.body().size_hint().exact().unwrap_or_default(),
+        }
     });
 }
 

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::gateway::{CallFilter, Detail};
+use crate::gateway::{CallFilter, CallNames, Detail, read_time};
 use crate::model;
 use crate::model::call::{CallOutcome, Statuses};
-use crate::wire::schema::{Credentials, Endpoint, EngagementType, Time, UserId};
+use crate::wire::schema::{Cause, Credentials, Endpoint, EngagementType, Time, UserId};
 use crate::wire::time::rfc3339;
 
 /// What was requested, with which credentials, and the outcome.
@@ -26,8 +26,11 @@ pub struct Call {
     /// The user whose token signed; `null` for app-only calls.
     #[schema(value_type = Option<UserId>)]
     pub account: Option<String>,
-    #[schema(value_type = Endpoint)]
-    pub endpoint: &'static str,
+    /// Its name; `null` if it is not connected any more.
+    pub screen_name: Option<String>,
+    /// `null` for a question that was refused before any call was made.
+    #[schema(value_type = Option<Endpoint>)]
+    pub endpoint: Option<&'static str>,
     /// `app-only` or `user-context`; `null` if the call was refused before that was decided.
     #[schema(value_type = Option<Credentials>)]
     pub auth: Option<&'static str>,
@@ -38,14 +41,49 @@ pub struct Call {
     pub status: Option<u16>,
     /// The code of the gateway's own error; `null` if X answered.
     pub code: Option<String>,
+    /// Why it failed, and what to do about it; `null` if it succeeded.
+    pub cause: Option<Why>,
+    /// What X said, if it refused the call; else `null`.
+    pub x_said: Option<Said>,
     /// Requests sent to X.
     pub attempts: u32,
+    /// These requests, in order; empty if another caller's call was shared.
+    pub tries: Vec<Attempt>,
     /// The total time in milliseconds.
     pub ms: f64,
     /// X's share of the total time.
     pub upstream_ms: f64,
     /// The size of the answer's body.
     pub bytes: u64,
+}
+
+/// Why a call failed, and what to do about it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Why {
+    #[schema(value_type = Cause)]
+    pub cause: &'static str,
+    pub text: &'static str,
+    pub remedy: &'static str,
+}
+
+/// What X said when it refused a call: never its own words, but those that are publicly known, with `…` for what varies.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Said {
+    /// X's code for the error; `null` if it gave none.
+    pub code: Option<u16>,
+    /// The known text, or how long an unknown one was.
+    pub text: String,
+    /// What kind of body it was, such as `errors in JSON`.
+    pub form: String,
+}
+
+/// One request sent to X.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Attempt {
+    /// `null` if no answer began.
+    pub status: Option<u16>,
+    /// Until the last byte of the answer, in milliseconds; `null` if nobody waited for that.
+    pub ms: Option<f64>,
 }
 
 /// Which calls to list.
@@ -56,11 +94,17 @@ pub struct CallQuery {
     /// A user id.
     pub account: Option<String>,
     pub endpoint: Option<String>,
-    /// `well` or `badly`.
+    /// `ok` or `failed`.
     pub outcome: Option<String>,
     /// A status such as `429`, or a class such as `5xx`.
     pub status: Option<String>,
     pub request_id: Option<String>,
+    /// The name of a cause.
+    pub cause: Option<String>,
+    /// A day or time.
+    pub from: Option<String>,
+    /// A day or time, exclusive.
+    pub until: Option<String>,
 }
 
 impl CallQuery {
@@ -89,10 +133,26 @@ impl CallQuery {
         if statuses == Some(None) {
             refuse("status must be a status such as 429, or a class such as 5xx");
         }
+        let mut time = |name: &str, text: Option<&str>| {
+            let at = text.map(read_time);
+            if at == Some(None) {
+                refuse(&format!("{name} must be a date or a time such as 2026-03-01"));
+            }
+            at.flatten()
+        };
+        let from = time("from", self.from.as_deref());
+        let until = time("until", self.until.as_deref());
+        let cause = self.cause.as_deref().map(model::Cause::from_name);
+        if cause == Some(None) {
+            refuse("cause must be a cause that calls are listed with, such as account_revoked");
+        }
         if !problems.is_empty() {
             return Err(problems);
         }
         Ok(CallFilter {
+            cause: cause.flatten(),
+            from,
+            until,
             key_id: self.key,
             account: account.flatten(),
             endpoint: endpoint.flatten(),
@@ -104,8 +164,11 @@ impl CallQuery {
     }
 }
 
-impl From<model::call::Call> for Call {
-    fn from(call: model::call::Call) -> Call {
+impl Call {
+    /// A call with the name of its account, if that is known.
+    pub fn of(call: model::call::Call, names: &CallNames) -> Call {
+        let account = call.account.and_then(|id| names.accounts.get(&(call.app.clone(), id)));
+        let screen_name = account.cloned();
         Call {
             id: call.id,
             at: rfc3339(call.at),
@@ -114,16 +177,37 @@ impl From<model::call::Call> for Call {
             key: call.key_id,
             subject: call.subject,
             account: call.account.map(|id| id.to_string()),
-            endpoint: call.endpoint.name(),
+            screen_name,
+            endpoint: call.endpoint.map(model::Endpoint::name),
             auth: call.auth.map(model::AuthKind::name),
             posts: call.posts,
             engagement_types: call.metrics.iter().map(|metric| metric.name()).collect(),
             status: call.status,
             code: call.code,
+            cause: call.cause.map(Why::from),
+            x_said: call.said.map(|said| Said {
+                code: said.code,
+                text: said.text.into_owned(),
+                form: said.form.into_owned(),
+            }),
             attempts: call.attempts,
+            tries: call.tries.into_iter().map(Attempt::from).collect(),
             ms: call.time.as_secs_f64() * 1000.0,
             upstream_ms: call.upstream_time.as_secs_f64() * 1000.0,
             bytes: call.bytes,
         }
+    }
+}
+
+impl From<model::Cause> for Why {
+    fn from(cause: model::Cause) -> Why {
+        Why { cause: cause.name(), text: cause.what(), remedy: cause.remedy() }
+    }
+}
+
+impl From<model::call::Attempt> for Attempt {
+    fn from(attempt: model::call::Attempt) -> Attempt {
+        let ms = attempt.time.map(|time| time.as_secs_f64() * 1000.0);
+        Attempt { status: attempt.status, ms }
     }
 }

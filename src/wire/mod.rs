@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod app;
+pub mod attention;
 pub mod audit;
 pub mod browser;
 pub mod call;

@@ -10,6 +10,7 @@ use crate::model::AccountState;
 use crate::model::app;
 use crate::model::quota;
 use crate::model::usage::{Outcome, begin_of};
+use crate::wire::attention::{Attention, Lately};
 use crate::wire::schema::{Credentials, Time};
 use crate::wire::time::rfc3339;
 use crate::wire::usage::Gap;
@@ -18,6 +19,9 @@ use crate::wire::webhook::ListedWebhook;
 /// The current state, and how the last 24 hours went.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Overview {
+    /// Everything that needs attention; empty only where nothing does.
+    pub attention: Vec<Attention>,
+    pub lately: Lately,
     /// What is wrong, in the words of `/readyz`.
     pub degraded: Vec<String>,
     pub accounts: AccountsByState,
@@ -147,6 +151,8 @@ impl From<gateway::Overview> for Overview {
         let names = &overview.key_names;
         let quotas = overview.quotas.iter().map(|quota| QuotaUse::of(quota, names)).collect();
         Overview {
+            attention: overview.attention.iter().cloned().map(Attention::from).collect(),
+            lately: overview.lately.into(),
             degraded: overview.health.degraded.iter().map(ToString::to_string).collect(),
             accounts: AccountsByState::of(&overview.accounts),
             since: rfc3339(begin_of(overview.since)),

@@ -61,6 +61,7 @@ described! {
         "How a call was saved. `in_flight`: an equal one was under way. `kept`: the numbers were kept from earlier ones.",
         model::usage::Saving::ALL.map(model::usage::Saving::name),
     );
+    Cause: one_of(&causes(), model::Cause::ALL.map(model::Cause::name));
     EventType: one_of("What happened to an account, or to many by an import.", Event::ALL.map(Event::name));
     DeliveryState: one_of(
         "The state of a delivery.",
@@ -86,6 +87,11 @@ fn engagement_types() -> String {
     let line = |it: Metric| format!("`{}`: {}.", it.name(), it.about());
     let access = "Those that `totals` serves with the app's credentials are public; all others need the posts' author.";
     format!("What is counted. {access}\n\n{}", list(Metric::ALL.map(line)))
+}
+
+fn causes() -> String {
+    let line = |cause: model::Cause| format!("`{}`: {}.", cause.name(), cause.what());
+    format!("Why calls fail.\n\n{}", list(model::Cause::ALL.map(line)))
 }
 
 fn missing_reasons() -> String {

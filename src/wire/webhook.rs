@@ -88,10 +88,10 @@ pub struct Delivery {
     #[schema(value_type = Option<EventType>)]
     pub event: Option<&'static str>,
     pub app: String,
-    /// `null` for an import, and if `event` is.
+    /// `null` for an import, for an event about the gateway, and if `event` is.
     #[schema(value_type = Option<schema::UserId>)]
     pub user_id: Option<String>,
-    /// Empty for an import, and if `event` is `null`.
+    /// Empty if `user_id` is `null`.
     pub screen_name: String,
     /// How many accounts an import added; `null` for other events.
     #[schema(minimum = 0)]
@@ -208,6 +208,7 @@ impl From<model::webhook::Delivery> for Delivery {
                 (Some((user_id.to_string(), screen_name)), None)
             }
             Subject::Import { added, replaced } => (None, Some((added, replaced))),
+            Subject::Gateway { .. } => (None, None),
         };
         let (user_id, screen_name) = account.unzip();
         let (added, replaced) = import.unzip();

@@ -6,6 +6,7 @@
     reason = "a test that fails should stop at the line where it fails"
 )]
 
+mod attention;
 mod browser;
 mod calls;
 mod config;

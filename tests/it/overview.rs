@@ -32,6 +32,8 @@ async fn an_overview_of_nothing_is_whole(database: Database) {
     assert_eq!(
         overview(&gateway).await,
         json!({
+            "attention": [],
+            "lately": { "calls": 0, "failed": 0, "calls_yesterday": 0, "failed_yesterday": 0 },
             "degraded": [],
             "accounts": { "active": 2, "revoked": 0, "blocked": 0, "quarantined": 0 },
             "since": "2026-03-09T22:00:00Z",
@@ -70,7 +72,7 @@ async fn an_overview_tells_of_the_last_day(database: Database) {
         .send()
         .await
         .is_relayed(200);
-    gateway.sandbox.clock.forward(Duration::hours(1));
+    gateway.later(Duration::hours(1)).await;
     gateway
         .call_as("bob", Endpoint::Totals, &body(&gateway, "impressions"))
         .send()

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::api::callers::ndjson;
 use crate::gateway::{
     Answered, Caller, Deadline, Detail, Gateway, JsonText, KnownKey, MadeCalls, Missing, Received,
-    TokenHolder,
+    RefusedQuestion, TokenHolder,
 };
 use crate::model::key::Kind;
 use crate::web::client_address::Client;
@@ -42,6 +42,8 @@ pub(crate) const NO_FORM: &str = "Accept names nothing that is offered; ask for 
 pub(crate) const COMPLETE: HeaderName = HeaderName::from_static("countersign-complete");
 /// The member of an answer that holds the gateway's report on it.
 const REPORT: &str = "countersign";
+/// The code of the problem that follows calls: these are listed themselves.
+const NO_RESULTS: &str = "nothing_answered";
 const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
 /// What of the question was read otherwise than it was written.
 const NOTE: HeaderName = HeaderName::from_static("countersign-note");
@@ -71,6 +73,7 @@ pub(crate) async fn answer(
     Query(InForm { format }): Query<InForm>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let begun = host.clock().instant();
     let deadline = deadline(request.headers(), host.limits().request_deadline)?;
     let accepted = Accepted::required(request.headers())?;
     let form = Form::of(format.as_deref(), request.headers())?;
@@ -96,11 +99,24 @@ pub(crate) async fn answer(
         token,
     };
     let is_page = caller.token.is_some();
+    let (key, request_id) = (Arc::clone(&caller.key), Arc::clone(&caller.request_id));
     let received = receive(&host, &gateway, (&caller.key, is_page), request, deadline).await;
     let answered = match received {
         Ok(received) => in_form(gateway, caller, received, deadline, (form, accepted.gzip)).await,
         Err(problem) => Err(problem),
     };
+    if let Err(problem) = &answered
+        && problem.code() != NO_RESULTS
+    {
+        host.gateway().record_refused_question(&RefusedQuestion {
+            key: &key,
+            request_id: &request_id,
+            token: holder.as_deref(),
+            status: problem.status().as_u16(),
+            code: problem.code(),
+            time: host.clock().instant().saturating_duration_since(begun),
+        });
+    }
     let mut response = answered.unwrap_or_else(IntoResponse::into_response);
     if let Some(token) = holder {
         response.extensions_mut().insert(HeldToken(token));

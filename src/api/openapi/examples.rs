@@ -3,8 +3,11 @@
 use std::sync::OnceLock;
 
 use time::format_description::BorrowedFormatItem;
-use time::macros::{date, format_description};
+use time::macros::{date, datetime, format_description};
 use time::{Date, Duration};
+
+use crate::gateway::{Error, NamedAccount, Reconnect};
+use crate::model::{AccountState, Secret, UserId};
 
 /// A post by `USER_ID`.
 pub(crate) const POST_ID: &str = "1560000000000000000";
@@ -57,6 +60,20 @@ fn put_in(text: &str, (post_id, user_id, today): &Local) -> String {
 
 fn moved(date: Date, later: Duration) -> Option<String> {
     date.checked_add(later)?.format(FORM).ok()
+}
+
+/// The error for an account whose user has revoked the app's access.
+pub(crate) fn revoked_account() -> Error {
+    let user_id = UserId::parse(USER_ID).expect("an example's id is one");
+    Error::AccountNotActive {
+        account: NamedAccount { user_id, screen_name: "alice".to_owned() },
+        state: AccountState::Revoked,
+        since: datetime!(2026-03-10 21:15:30 UTC),
+        reconnect: Some(Reconnect {
+            url: Secret::from("https://countersign.example.com/connect/…"),
+            until: datetime!(2026-03-11 21:15:30 UTC),
+        }),
+    }
 }
 
 #[cfg(test)]

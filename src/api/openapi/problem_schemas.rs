@@ -25,6 +25,13 @@ pub(super) fn schemas(samples: &[Sample]) -> [(String, RefOr<Schema>); 3] {
         .property("part", one_of("The part of the URL.", ["path", "query"]))
         .required("detail")
         .additional_properties(Some(false_schema()));
+    let account = ObjectBuilder::new()
+        .description(Some("With `account_not_active`: which account."))
+        .property("id", named("UserId"))
+        .property("screen_name", text("Its name, without `@`."))
+        .required("id")
+        .required("screen_name")
+        .additional_properties(Some(false_schema()));
     let list = |of: RefOr<Schema>| ArrayBuilder::new().items(of);
     let problem = ObjectBuilder::new()
         .description(Some("An error of the gateway's own (RFC 9457)."))
@@ -39,6 +46,7 @@ pub(super) fn schemas(samples: &[Sample]) -> [(String, RefOr<Schema>); 3] {
             list(text("The details again, where clients of X's API look for them.").build().into()),
         )
         .property("problems", list(named("Mistake").into()))
+        .property("account", account)
         .property("reconnect_url", text("With `account_not_active`, for keys that may create links: where the user can connect the account again."))
         .property("reconnect_until", named("Time"))
         .property("missing", list(named("Missing").into()));

@@ -17,10 +17,11 @@ use utoipa::openapi::{
 
 use crate::api::audit_export;
 use crate::api::callers::engagement::NO_FORM;
+use crate::api::openapi::examples::revoked_account;
 use crate::api::openapi::schemas::named;
-use crate::gateway::{Detail, Error, Missing, OverLimit, Reason, Reconnect};
+use crate::gateway::{Detail, Error, Missing, OverLimit, Reason};
 use crate::model::key::Kind;
-use crate::model::{AccountState, Endpoint, Metric, Secret};
+use crate::model::{Endpoint, Metric};
 use crate::web::connection_limits::Full;
 use crate::web::negotiation::NO_ENCODING;
 use crate::web::problem;
@@ -200,16 +201,11 @@ pub(crate) fn of_upstream() -> Vec<Sample> {
 }
 
 pub(crate) fn of_relay() -> Vec<Sample> {
-    let reconnect = Reconnect {
-        url: Secret::from("https://countersign.example.com/connect/…"),
-        until: datetime!(2026-03-11 21:15:30 UTC),
-    };
-    let (state, since) = (AccountState::Revoked, datetime!(2026-03-10 21:15:30 UTC));
     let (app, wait) = (|| "main".to_owned(), Duration::from_secs);
     let mut samples = vec![
         not_allowed("endpoint", "its scope leaves out the endpoint historical"),
         Error::AccountNotFound.into(),
-        Error::AccountNotActive { state, since, reconnect: Some(reconnect) }.into(),
+        revoked_account().into(),
         Error::AccountLimitReached {
             app: app(),
             limit: 100,

@@ -13,9 +13,10 @@ use crate::api::openapi::for_operators::{
 };
 use crate::api::openapi::operation::Operation;
 use crate::api::openapi::problems;
+use crate::api::openapi::schemas::named;
 use crate::api::openapi::shape::{page_of, shape};
 use crate::gateway::{CallFilter, Error};
-use crate::model::Endpoint;
+use crate::model::{Cause, Endpoint};
 use crate::web::extract::{Path, Query};
 use crate::web::host::Host;
 use crate::web::paging::{Before, Limit, page};
@@ -32,6 +33,9 @@ pub(crate) struct ListQuery {
     outcome: Option<String>,
     status: Option<String>,
     request_id: Option<String>,
+    cause: Option<String>,
+    from: Option<String>,
+    until: Option<String>,
     before: Option<Before>,
     #[serde(default)]
     limit: Limit,
@@ -47,11 +51,14 @@ pub(crate) async fn list(
     State(host): State<Host>,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
-    let ListQuery { key, account, endpoint, outcome, status, request_id, before, limit } = query;
-    let query = CallQuery { key, account, endpoint, outcome, status, request_id };
+    let ListQuery { key, account, endpoint, outcome, status, request_id, cause, .. } = query;
+    let ListQuery { from, until, before, limit, .. } = query;
+    let query =
+        CallQuery { key, account, endpoint, outcome, status, request_id, cause, from, until };
     let filter = query.read().map_err(Problem::invalid)?;
     let filter = CallFilter { before: before.map(|id| id.0), limit: limit.0, ..filter };
-    let calls = host.gateway().list_calls(filter).await?;
+    let (calls, names) = host.gateway().list_calls_with_names(filter, None).await?;
+    let calls: Vec<Call> = calls.into_iter().map(|call| Call::of(call, &names)).collect();
     Ok(page::<_, Call, _>("calls", calls, &limit, |call| call.id))
 }
 
@@ -60,13 +67,16 @@ fn describe_list() -> Operation {
     let outcomes = one_of("", ["ok", "failed"]);
     let statuses = text("").pattern(Some("^[1-5]([0-9]{2}|[xX]{2})$"));
     operation(HttpMethod::Get, "/admin/v1/calls", "list_calls", "List recent calls")
-        .about("Each call with its key, credentials and outcome, but never bodies or secrets. Under high load only a sample is kept, which favours failed calls.")
+        .about("Each call with its key, credentials and outcome, and if it failed, with the cause, what to do about it and what X said; but never bodies or secrets. Under high load only a sample is kept, which favours failed calls.")
         .takes(of_key())
         .takes(of_account())
         .takes(query("endpoint", "Only calls of this endpoint.", endpoints.into(), "totals".into()))
         .takes(query("outcome", "Only calls that succeeded (`ok`: a status below 400) or failed (`failed`: any other status, or none).", outcomes.into(), "failed".into()))
         .takes(query("status", "Only calls with this status, such as `429`, or of this class, such as `5xx`.", statuses.into(), "5xx".into()))
         .takes(query("request_id", "Only calls of this request. A question may take several.", text("").into(), "dashboard-17".into()))
+        .takes(query("cause", "Only calls that failed for this cause.", named("Cause").into(), "account_revoked".into()))
+        .takes(query("from", "Only calls from this day or time on.", text("").into(), "2026-03-10".into()))
+        .takes(query("until", "Only calls before this day or time.", text("").into(), "2026-03-11".into()))
         .takes(before(42))
         .takes(limit())
         .gives("200", "The calls, newest first.", page_of::<Call>("calls", "before", Type::Integer), json!({ "calls": [call_example()], "next": null }))
@@ -74,7 +84,8 @@ fn describe_list() -> Operation {
 }
 
 pub(crate) async fn show(State(host): State<Host>, Path(id): Path) -> Result<Json<Call>, Problem> {
-    Ok(Json(host.gateway().get_call(call_id(&id)?).await?.into()))
+    let found = host.gateway().get_call_with_others(call_id(&id)?).await?;
+    Ok(Json(Call::of(found.call, &found.names)))
 }
 
 fn describe_show() -> Operation {
@@ -90,10 +101,14 @@ pub(crate) fn call_id(text: &str) -> Result<i64, Problem> {
 }
 
 fn call_example() -> Value {
+    let cause = Cause::AccountRevoked;
     json!({
         "id": 42, "at": "2026-03-10T21:15:30Z", "request_id": "dashboard-17", "app": "demo", "key": KEY, "subject": null,
-        "account": USER_ID, "endpoint": "totals", "auth": "user-context", "posts": 2,
-        "engagement_types": ["impressions"], "status": 200, "code": null, "attempts": 1,
-        "ms": 214.5, "upstream_ms": 213.9, "bytes": 312,
+        "account": USER_ID, "screen_name": "alice", "endpoint": "totals", "auth": "user-context", "posts": 2,
+        "engagement_types": ["impressions"], "status": 401, "code": null,
+        "cause": { "cause": cause.name(), "text": cause.what(), "remedy": cause.remedy() },
+        "x_said": { "code": 89, "text": "Invalid or expired token", "form": "errors in JSON" },
+        "attempts": 2, "tries": [{ "status": 503, "ms": 101.5 }, { "status": 401, "ms": 112.4 }],
+        "ms": 214.5, "upstream_ms": 213.9, "bytes": 72,
     })
 }

@@ -5,9 +5,11 @@ use axum::extract::State;
 use serde_json::json;
 use utoipa::openapi::HttpMethod;
 
+use crate::api::openapi::examples::USER_ID;
 use crate::api::openapi::for_operators::{KEY, operation};
 use crate::api::openapi::operation::Operation;
 use crate::api::openapi::shape::shape;
+use crate::model::Cause;
 use crate::web::host::Host;
 use crate::web::problem::Problem;
 use crate::wire::overview::Overview;
@@ -35,7 +37,17 @@ fn describe_show() -> Operation {
         "keys": [{ "key": KEY, "name": "dashboard", "calls": 580, "waiting": 4 }],
         "other_keys": { "keys": 0, "calls": 0, "waiting": 0 }, "other_calls": 20,
     });
+    let attention = json!({
+        "cause": Cause::AppRejected.name(), "app": "demo",
+        "text": "App demo: X rejects its consumer key and secret, or has suspended it.",
+        "remedy": Cause::AppRejected.remedy(),
+        "figures": { "failed": 3, "calls": 94, "listed": 3, "failed_yesterday": 0, "calls_yesterday": 310 },
+        "keys": [{ "key": KEY, "name": "dashboard", "calls": 3 }],
+        "accounts": [{ "account": USER_ID, "screen_name": "alice", "calls": 3 }],
+    });
     let overview = json!({
+        "attention": [attention],
+        "lately": { "calls": 94, "failed": 3, "calls_yesterday": 310, "failed_yesterday": 0 },
         "degraded": ["app demo: X refuses its consumer key and secret, or has suspended it"],
         "accounts": { "active": 17, "revoked": 1, "blocked": 0, "quarantined": 0 },
         "since": "2026-03-09T22:00:00Z", "calls": 1204, "failed": 3,

@@ -14,8 +14,9 @@ use crate::config::Config;
 use crate::gateway::{Gateway, NewKey, NewWebhook};
 use crate::model::call::Call;
 use crate::model::key::{Kind, Role, Scopes};
+use crate::model::tally::Tallies;
 use crate::model::usage::{Line, Month, Outcome, Sums, hour_of};
-use crate::model::{AccountState, AuthKind, Endpoint, Metric, SetClock, UserId};
+use crate::model::{AccountState, AuthKind, Cause, Endpoint, Metric, SetClock, UserId};
 use crate::sandbox::{UserState, World, WorldUser};
 use crate::store::{self, Store, UsageBatch, UsedAccount};
 use crate::vault::Vault;
@@ -155,7 +156,11 @@ async fn record(store: &Store, keys: &[String], calls: &[Call]) -> Result<(), st
         write_usage(store, number, part).await?;
     }
     let (_, listed) = calls.split_at(calls.len().saturating_sub(LISTED));
-    store.insert_calls(listed, i64::MAX).await?;
+    let mut tallies = Tallies::default();
+    for call in calls {
+        tallies.count(&call.app, call.cause, call.at);
+    }
+    store.insert_calls(listed, tallies.as_slice(), i64::MAX).await?;
     for key in keys {
         if let Some(last) = calls.iter().rfind(|call| call.key_id == *key) {
             store.touch_key(key, last.at.truncate_to_hour()).await?;
@@ -244,13 +249,16 @@ impl ServiceHour<'_> {
             key_id: self.key_id.to_owned(),
             subject: None,
             account: account.and_then(|account| self.accounts.get(account).copied()),
-            endpoint,
+            endpoint: Some(endpoint),
             auth: Some(auth),
             posts: usize::try_from(posts).unwrap_or_default(),
             metrics: metrics.to_vec(),
             status: Some(status),
             code: None,
+            cause: (status >= 400).then(|| Cause::of_status(status, auth)),
+            said: None,
             attempts,
+            tries: Vec::new(),
             time: upstream_time + StdDuration::from_micros(600),
             upstream_time,
             bytes,
@@ -263,13 +271,13 @@ async fn write_usage(store: &Store, number: usize, calls: &[Call]) -> Result<(),
     let mut lines: BTreeMap<Line, Sums> = BTreeMap::new();
     let mut used = Vec::new();
     for call in calls {
-        let Some(auth) = call.auth else { continue };
+        let (Some(auth), Some(endpoint)) = (call.auth, call.endpoint) else { continue };
         let line = Line {
             hour: hour_of(call.at),
             app: call.app.clone(),
             key_id: call.key_id.clone(),
             account: call.account,
-            endpoint: call.endpoint,
+            endpoint,
             auth,
             outcome: Outcome::of(call.status),
         };

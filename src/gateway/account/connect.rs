@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::gateway::account::known::{is_printable, is_token_of};
 use crate::gateway::app::AppState;
+use crate::gateway::app::faults::Fault;
 use crate::gateway::bearer::outlive;
 use crate::gateway::key::presented::TOO_MANY;
 use crate::gateway::key::strangers::Guess;
@@ -253,9 +254,22 @@ impl Gateway {
     pub async fn verify_callback(&self, app: &str) -> Result<Option<String>, Error> {
         let app = self.get_app(app)?;
         let Some(callback) = self.callback() else { return Ok(None) };
-        let requested = self.0.upstream.request_token(&app.settings(), &callback).await;
-        requested.map_err(|error| refused(&app.name, &error))?;
+        self.request_token(app, &callback).await?;
         Ok(Some(callback))
+    }
+
+    /// Asks X for a request token, and notes whether X approves the callback URL.
+    async fn request_token(&self, app: &AppState, callback: &str) -> Result<Token, Error> {
+        let requested = self.0.upstream.request_token(&app.settings(), callback).await;
+        let requested = requested.map_err(|error| refused(&app.name, &error));
+        match &requested {
+            Ok(_) => drop(app.faults.clear(Fault::Callback)),
+            Err(Error::NotConnected(NotConnected::CallbackNotApproved)) => {
+                app.faults.show(Fault::Callback);
+            }
+            Err(_) => (),
+        }
+        requested
     }
 
     /// Where X sends browsers back to.
@@ -272,8 +286,7 @@ impl Gateway {
     ) -> Result<String, Error> {
         let app = self.get_app(&stored.link.app)?;
         let callback = self.callback().ok_or(NotConnected::CallbackNotApproved)?;
-        let requested = self.0.upstream.request_token(&app.settings(), &callback).await;
-        let token = requested.map_err(|error| refused(&app.name, &error))?;
+        let token = self.request_token(app, &callback).await?;
         let token_hash = vault::fingerprint(token.token.expose());
         let place = Seal::request_secret(&app.name, &token_hash);
         // X sends browsers back to one address for all links; only we can read which link it was.

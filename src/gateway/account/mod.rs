@@ -18,7 +18,7 @@ use crate::gateway::app::AppState;
 use crate::gateway::call::check::Problems;
 use crate::gateway::call::json::Path;
 use crate::gateway::key::KnownKey;
-use crate::gateway::{Detail, Error, Gateway};
+use crate::gateway::{Detail, Error, Gateway, NamedAccount};
 use crate::model::account::is_screen_name;
 use crate::model::webhook::Event;
 use crate::model::{Account, AccountRef, AccountState, Secret, UserId};
@@ -100,7 +100,9 @@ impl Gateway {
             return Ok(known);
         }
         let reconnect = Box::pin(self.find_reconnect_link(key, app, account, from)).await;
-        Err(Error::AccountNotActive { state, since, reconnect })
+        let Account { user_id, ref screen_name, .. } = *account;
+        let account = NamedAccount { user_id, screen_name: screen_name.clone() };
+        Err(Error::AccountNotActive { account, state, since, reconnect })
     }
 
     /// Stores accounts with their tokens in parts, so that nothing else has to wait for long. Problems are reported by

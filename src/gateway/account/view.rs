@@ -130,7 +130,7 @@ impl Gateway {
         &self,
         accounts: Vec<Account>,
     ) -> Result<Vec<AccountWithLastCall>, Error> {
-        self.store_calls().await;
+        let _ = self.store_calls().await;
         let mut last = Vec::with_capacity(accounts.len());
         for some in accounts.chunks(AT_ONCE) {
             last.extend(self.0.store.list_last_calls(some).await?);

@@ -17,11 +17,13 @@ pub enum Fault {
     Bearer,
     /// X has not enabled the app for the Engagement API.
     NotEnabled,
+    /// X does not know the address to which it would send browsers back.
+    Callback,
 }
 
 impl Fault {
-    pub(in crate::gateway) const ALL: [Fault; 4] =
-        [Fault::Keys, Fault::Time, Fault::Bearer, Fault::NotEnabled];
+    pub(in crate::gateway) const ALL: [Fault; 5] =
+        [Fault::Keys, Fault::Time, Fault::Bearer, Fault::NotEnabled, Fault::Callback];
 
     /// Its name in metrics.
     const fn name(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Fault {
             Fault::Time => "time",
             Fault::Bearer => "bearer",
             Fault::NotEnabled => "not_enabled",
+            Fault::Callback => "callback",
         }
     }
 
@@ -57,6 +60,9 @@ impl fmt::Display for Fault {
             Fault::Bearer => "X rejects its bearer token, or issues none",
             Fault::NotEnabled => {
                 "X has not enabled it for the Engagement API; ask your account manager at X to authorize its application id"
+            }
+            Fault::Callback => {
+                "X does not approve this gateway's callback URL, so that nobody can connect an account"
             }
         })
     }

@@ -16,6 +16,7 @@ use tokio::sync::SetOnce;
 
 use crate::gateway::Error;
 use crate::model::account::Since;
+use crate::model::call::Said;
 use crate::model::{AccountRef, Endpoint, UserId};
 use crate::upstream::Answer;
 
@@ -47,6 +48,8 @@ pub(in crate::gateway) struct Landed {
     pub(in crate::gateway) account: Option<UserId>,
     /// The status of X's last response.
     pub(in crate::gateway) status: Option<u16>,
+    /// What X said, if it refused the call.
+    pub(in crate::gateway) said: Option<Said>,
     /// Since when that account had been as it was.
     pub(in crate::gateway) since: Option<Since>,
     pub(in crate::gateway) begun_at: Instant,

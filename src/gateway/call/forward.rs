@@ -65,6 +65,7 @@ impl Gateway {
             is_shared: call.is_shared,
         };
         let answer = self.share(app, &outgoing, Means::Memory(Some(held)), trace).await;
+        trace.note_end(&answer);
         let pool = app.pools.of(endpoint, kind);
         trace.portion = pool.portion(&call.key.turn, call.key.key.limits.weight);
         answer

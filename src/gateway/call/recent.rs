@@ -3,14 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tracing::debug;
 
-use crate::gateway::{Caller, Error, Gateway, PlannedCall};
+use crate::gateway::call::trace::cause;
+use crate::gateway::{Caller, Error, Gateway, KnownKey, PlannedCall, Token};
 use crate::model::call::Call;
-use crate::model::{AccountRef, UserId};
+use crate::model::tally::Tallies;
+use crate::model::{AccountRef, AuthKind, Cause, UserId};
+use crate::store;
 use crate::store::CallFilter;
-use crate::upstream::UpstreamEffort;
+use crate::upstream::{Answer, Learnt, UpstreamEffort};
 
 /// The most other calls that a call's page shows.
 const MOST_OTHERS: u32 = 20;
@@ -37,26 +41,109 @@ pub struct CallWithOthers {
     pub names: CallNames,
 }
 
+/// A question that was refused before any call was made.
+pub struct RefusedQuestion<'a> {
+    pub key: &'a KnownKey,
+    pub request_id: &'a str,
+    /// With which a page asked.
+    pub token: Option<&'a Token>,
+    pub status: u16,
+    /// The code of the gateway's own error.
+    pub code: &'a str,
+    pub time: Duration,
+}
+
+/// How a part of a question ended.
+pub(in crate::gateway) struct Ended {
+    /// The code of the gateway's own error.
+    code: Option<&'static str>,
+    cause: Option<Cause>,
+    learnt: Learnt,
+    /// Of the answer's body.
+    bytes: u64,
+}
+
+impl Ended {
+    pub(in crate::gateway) fn of(
+        outcome: &Result<Answer, Error>,
+        auth: AuthKind,
+        learnt: Learnt,
+    ) -> Ended {
+        let bytes = outcome.as_ref().map_or(0, |answer| answer.wire.len());
+        Ended {
+            code: outcome.as_ref().err().map(Error::code),
+            cause: cause(outcome, Some(auth)),
+            learnt,
+            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The question's time ended before X's answer came.
+    pub(in crate::gateway) fn out_of_time(learnt: Learnt) -> Ended {
+        Ended { code: None, cause: Some(Cause::OutOfTime), learnt, bytes: 0 }
+    }
+}
+
 #[derive(Default)]
-pub(in crate::gateway) struct Recent(Mutex<VecDeque<Call>>);
+pub(in crate::gateway) struct Recent(Mutex<Waiting>);
+
+/// What waits to be stored.
+#[derive(Default)]
+struct Waiting {
+    calls: VecDeque<Call>,
+    /// How all calls ended, also those that are not listed.
+    tallies: Tallies,
+}
 
 impl Recent {
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Call>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Gateway {
-    /// Keeps the call that `make` returns, unless it succeeded and there is no room.
-    pub fn record_call(&self, went_well: bool, make: impl FnOnce() -> Call) {
+    /// Counts a call of that app, and keeps what `make` returns, unless it succeeded and there is no room.
+    pub fn record_call(&self, app: &str, cause: Option<Cause>, make: impl FnOnce() -> Call) {
+        let now = self.now();
         let mut waiting = self.0.recent.waiting();
-        if waiting.len() >= MOST_WAITING {
-            if went_well {
+        let Waiting { calls, tallies } = &mut *waiting;
+        tallies.count(app, cause, now);
+        if calls.len() >= MOST_WAITING {
+            if cause.is_none() {
                 return;
             }
-            waiting.pop_front();
+            calls.pop_front();
         }
-        waiting.push_back(make());
+        calls.push_back(make());
+    }
+
+    /// Keeps a question that was refused before any call was made.
+    pub fn record_refused_question(&self, refused: &RefusedQuestion<'_>) {
+        let RefusedQuestion { key, request_id, token, status, code, time } = *refused;
+        let (app, cause) =
+            (key.key.scopes.app.as_deref().unwrap_or_default(), Cause::of_code(code));
+        self.record_call(app, Some(cause), || Call {
+            id: 0,
+            at: self.now(),
+            request_id: request_id.to_owned(),
+            app: app.to_owned(),
+            key_id: key.key.id.clone(),
+            subject: token.and_then(Token::named_subject).map(str::to_owned),
+            account: None,
+            endpoint: None,
+            auth: None,
+            posts: 0,
+            metrics: Vec::new(),
+            status: Some(status),
+            code: Some(code.to_owned()),
+            cause: Some(cause),
+            said: None,
+            attempts: 0,
+            tries: Vec::new(),
+            time,
+            upstream_time: Duration::ZERO,
+            bytes: 0,
+        });
     }
 
     /// Keeps one of the calls that a question took.
@@ -65,14 +152,15 @@ impl Gateway {
         caller: &Caller,
         call: &PlannedCall,
         effort: &UpstreamEffort,
-        bytes: usize,
+        ended: Ended,
     ) {
-        let went_well = effort.status.is_some_and(|status| status < 400);
-        self.record_call(went_well, || Call {
+        let Ended { code, cause, learnt, bytes } = ended;
+        let app = caller.key.key.scopes.app.as_deref().unwrap_or_default();
+        self.record_call(app, cause, || Call {
             id: 0,
             at: self.now(),
             request_id: caller.request_id.to_string(),
-            app: caller.key.key.scopes.app.clone().unwrap_or_default(),
+            app: app.to_owned(),
             key_id: caller.key.key.id.clone(),
             subject: caller
                 .token
@@ -80,23 +168,26 @@ impl Gateway {
                 .and_then(|token| token.named_subject())
                 .map(str::to_owned),
             account: call.signer.account(),
-            endpoint: call.endpoint,
+            endpoint: Some(call.endpoint),
             auth: Some(call.signer.kind()),
             posts: call.posts.len(),
             metrics: call.metrics.clone(),
             status: effort.status,
-            code: None,
+            code: code.map(str::to_owned),
+            cause,
+            said: learnt.said,
             attempts: effort.attempts,
+            tries: learnt.tries,
             time: effort.time,
             upstream_time: effort.time,
-            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
+            bytes,
         });
     }
 
     /// Recent calls, newest first; the filter's key may be an id or a name. Calls that wait in this process are stored
     /// first, if the database takes writes.
     pub async fn list_calls(&self, mut filter: CallFilter) -> Result<Vec<Call>, Error> {
-        self.store_calls().await;
+        let _ = self.store_calls().await;
         filter.key_id = self.resolve_key_id(filter.key_id).await?;
         Ok(self.0.store.list_calls(&filter).await?)
     }
@@ -119,7 +210,7 @@ impl Gateway {
     }
 
     pub async fn get_call(&self, id: i64) -> Result<Call, Error> {
-        self.store_calls().await;
+        let _ = self.store_calls().await;
         self.0.store.find_call(id).await?.ok_or(Error::NotFound("recent call"))
     }
 
@@ -176,14 +267,19 @@ impl Gateway {
         Ok(None)
     }
 
-    /// Stores the waiting calls. Those that cannot be stored are dropped: they are in the log, and counted elsewhere.
-    pub(in crate::gateway) async fn store_calls(&self) {
-        let calls = Vec::from(std::mem::take(&mut *self.0.recent.waiting()));
-        if calls.is_empty() {
-            return;
+    /// Stores the waiting calls, and how calls ended. Calls that cannot be stored are dropped: they are in the log, and
+    /// counted elsewhere.
+    pub(in crate::gateway) async fn store_calls(&self) -> Result<(), store::Error> {
+        let Waiting { calls, tallies } = std::mem::take(&mut *self.0.recent.waiting());
+        let calls = Vec::from(calls);
+        if tallies.as_slice().is_empty() {
+            return Ok(());
         }
-        if let Err(error) = self.0.store.insert_calls(&calls, MOST_KEPT).await {
-            debug!(error = &error as &dyn std::error::Error, "could not store recent calls");
+        let stored = self.0.store.insert_calls(&calls, tallies.as_slice(), MOST_KEPT).await;
+        if let Err(error) = &stored {
+            debug!(error = error as &dyn std::error::Error, "could not store recent calls");
+            self.0.recent.waiting().tallies.add_all(&tallies);
         }
+        stored
     }
 }

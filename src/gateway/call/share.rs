@@ -305,6 +305,7 @@ impl Gateway {
     fn note_joined(&self, app: &AppState, call: &Outgoing, landed: &Landed, trace: &mut CallTrace) {
         let Course { account, since, progress } = &*trace.course;
         progress.set_status(landed.status);
+        progress.set_said(landed.said.clone());
         if let (Some(signer), Some(known_since)) = (landed.account, landed.since) {
             let _ = account.set(signer);
             let _ = since.set(known_since);
@@ -363,9 +364,10 @@ async fn fly(
         }
     };
     let (account, status) = (trace.account(), trace.effort().status);
+    let said = trace.course.progress.said();
     let (since, waited) = (trace.since(), trace.waited);
     drop(listing);
-    Arc::new(Landed { answer, account, status, since, begun_at, waited })
+    Arc::new(Landed { answer, account, status, said, since, begun_at, waited })
 }
 
 /// Has the answer's body hold the memory that it takes until it is dropped.

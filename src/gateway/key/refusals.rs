@@ -21,6 +21,13 @@ const KEPT: Duration = Duration::days(90);
 /// name their origins themselves, so that there is no end to these.
 const MOST: usize = 100;
 
+/// How long ago a refused key was last sent, if it is still in use.
+const IN_USE: Duration = Duration::minutes(2);
+/// Wrong keys that may be mistakes.
+const FEW: u64 = 2;
+/// Keys in use that are named.
+const MOST_IN_USE: usize = 5;
+
 /// What a refused client wanted.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Wanted {
@@ -51,10 +58,23 @@ struct Group {
 
 struct Sum {
     begun_at: OffsetDateTime,
+    last_at: OffsetDateTime,
+    times: u64,
     logged_at: OffsetDateTime,
     not_logged: u64,
     not_audited: u64,
     is_audited: bool,
+}
+
+/// A key that is refused and still in use.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(in crate::gateway) struct InUse {
+    pub(in crate::gateway) why: &'static str,
+    /// `None` if there is no such key.
+    pub(in crate::gateway) key_id: Option<String>,
+    pub(in crate::gateway) from: Option<IpAddr>,
+    pub(in crate::gateway) since: OffsetDateTime,
+    pub(in crate::gateway) times: u64,
 }
 
 /// The refusals of the last hour.
@@ -106,6 +126,7 @@ impl Refusals {
             Group { key_id: None, origin: None, from: None, ..group }
         };
         let sum = sums.entry(group.clone()).or_insert_with(|| Sum::begun(now));
+        (sum.last_at, sum.times) = (now, sum.times + 1);
         sum.not_logged += 1;
         sum.not_audited += 1;
         sum.due_for_log(now).map(|count| (group, count))
@@ -127,6 +148,25 @@ impl Refusals {
         (lines, entries)
     }
 
+    /// Keys that are refused and still in use; few wrong ones may be mistakes.
+    pub(in crate::gateway) fn list_in_use(&self, now: OffsetDateTime) -> Vec<InUse> {
+        let in_use = |(group, sum): (&Group, &Sum)| {
+            let is_key = group.wanted == Wanted::Call;
+            let is_much = group.key_id.is_some() || sum.times > FEW;
+            (is_key && is_much && now - sum.last_at < IN_USE).then(|| InUse {
+                why: group.why,
+                key_id: group.key_id.clone(),
+                from: group.from,
+                since: store::whole_seconds(sum.begun_at),
+                times: sum.times,
+            })
+        };
+        let mut found: Vec<InUse> = self.sums().iter().filter_map(in_use).collect();
+        found.sort_by_key(|in_use| std::cmp::Reverse(in_use.times));
+        found.truncate(MOST_IN_USE);
+        found
+    }
+
     /// Takes back what could not be written.
     fn give_back(&self, entry: Entry) {
         let mut sums = self.sums();
@@ -145,6 +185,8 @@ impl Sum {
     fn begun(now: OffsetDateTime) -> Sum {
         Sum {
             begun_at: now,
+            last_at: now,
+            times: 0,
             logged_at: now - BETWEEN_LINES,
             not_logged: 0,
             not_audited: 0,

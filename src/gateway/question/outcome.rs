@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use crate::gateway::Error;
+use crate::gateway::call::recent::Ended;
 use crate::gateway::question::answered::FinishedCall;
 use crate::gateway::question::kept::{Begun, Unavailable};
 use crate::gateway::question::merge::{Contribution, Malformed, Part};
@@ -16,18 +17,18 @@ use crate::upstream::{Answer, Refusal, UpstreamEffort};
 
 impl Run {
     pub(super) fn absorb(&mut self, done: Done) {
-        let Done { task, outcome, effort, saved, begun, slot: _slot } = done;
+        let Done { task, outcome, effort, learnt, saved, begun, slot: _slot } = done;
         self.end_probe(&task.call);
+        let ended = Ended::of(&outcome, task.call.signer.kind(), learnt);
         if let Err(Error::QuotaExhausted { retry_after, .. }) = outcome {
             self.retry_after = self.retry_after.max(Some(retry_after));
             // X has refused it once.
             if effort.attempts > 0 {
-                self.record_call(&task.call, effort, saved, 0);
+                self.record_call(&task.call, effort, saved, ended);
             }
             return self.give_up(task.call, Reason::Quota, "X's quota is used up");
         }
-        let bytes = outcome.as_ref().map_or(0, |answer| answer.wire.len());
-        self.record_call(&task.call, effort, saved, bytes);
+        self.record_call(&task.call, effort, saved, ended);
         let answer = match outcome {
             Ok(answer) => answer,
             Err(Error::AccountNotActive { state, .. }) => {
@@ -89,9 +90,9 @@ impl Run {
         call: &Call,
         effort: UpstreamEffort,
         saved: Option<Saving>,
-        bytes: usize,
+        ended: Ended,
     ) {
-        self.gateway.record_part(&self.caller, call, &effort, bytes);
+        self.gateway.record_part(&self.caller, call, &effort, ended);
         if saved.is_none() {
             self.caller.made.add(effort.attempts);
         }

@@ -14,6 +14,7 @@ use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use crate::admission::Held;
 use crate::gateway::app::AppState;
+use crate::gateway::call::recent::Ended;
 use crate::gateway::call::share::{Gate, Means, Outgoing};
 use crate::gateway::question::answered::{Answered, FinishedCall};
 use crate::gateway::question::caller::Caller;
@@ -26,9 +27,10 @@ use crate::gateway::question::size::Size;
 use crate::gateway::question::streaming::Parts;
 use crate::gateway::question::{Grouping, Question, Window};
 use crate::gateway::{CallTrace, Class, Error, Gateway, Patience};
+use crate::model::call::Attempt;
 use crate::model::usage::Saving;
 use crate::model::{AccountRef, Metric, UserId};
-use crate::upstream::{Answer, UpstreamEffort};
+use crate::upstream::{Answer, Learnt, UpstreamEffort};
 
 pub(super) const NOT_THEIRS: &str = "not by the user to whom they were attributed";
 
@@ -53,6 +55,7 @@ pub(super) struct Done {
     pub(super) task: Task,
     pub(super) outcome: Result<Answer, Error>,
     pub(super) effort: UpstreamEffort,
+    pub(super) learnt: Learnt,
     pub(super) saved: Option<Saving>,
     pub(super) begun: Option<Begun>,
     /// Held until the answer is merged.
@@ -253,7 +256,8 @@ impl Run {
             if let Some(sent) = sent.get() {
                 let time = now.saturating_duration_since(*sent);
                 let effort = UpstreamEffort { attempts: 1, status: None, time };
-                self.record_call(&call, effort, None, 0);
+                let learnt = Learnt { tries: vec![Attempt::default()], said: None };
+                self.record_call(&call, effort, None, Ended::out_of_time(learnt));
             }
             self.record_missing(call, Reason::Deadline, "no time was left");
         }
@@ -356,6 +360,7 @@ async fn make_call(
     let mut trace = CallTrace::default();
     let outcome = gateway.share(&app, &call, Means::Gate(&gate), &mut trace).await;
     let begun = trace.begun_at.map(|at| Begun { at, since: trace.since() });
-    let (effort, CallTrace { saved, slot, .. }) = (trace.effort(), trace);
-    Done { task, outcome, effort, saved, begun, slot }
+    let (effort, learnt) = (trace.effort(), trace.learnt());
+    let CallTrace { saved, slot, .. } = trace;
+    Done { task, outcome, effort, learnt, saved, begun, slot }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::gateway::call::recent::KeyNames;
-use crate::gateway::{Error, Gateway, Health, UsageGap};
+use crate::gateway::{Attention, Error, Gateway, Health, UsageGap};
 use crate::model::AccountState;
 use crate::model::app::AccountsUsed;
 use crate::model::quota::QuotaUse;
+use crate::model::tally::Lately;
 use crate::model::usage::{Aspect, Hour, Month, Sums, begin_of, hour_of};
 use crate::model::webhook::Webhook;
 use crate::store;
@@ -19,7 +20,7 @@ const MOST_TIMED: u32 = 1000;
 /// The hours that an overview covers.
 const DAY: Hour = 24;
 /// How long an overview shows a gap in usage.
-const NEWS: time::Duration = time::Duration::days(7);
+pub(in crate::gateway) const NEWS: time::Duration = time::Duration::days(7);
 
 /// A webhook is behind once its oldest event has waited for so long.
 const LATE: time::Duration = time::Duration::minutes(5);
@@ -28,6 +29,8 @@ const LATE: time::Duration = time::Duration::minutes(5);
 pub struct Overview {
     pub at: OffsetDateTime,
     pub health: Health,
+    pub attention: Vec<Attention>,
+    pub lately: Lately,
     /// How many accounts are in each state, without empty states.
     pub accounts: Vec<(AccountState, u64)>,
     /// The first hour of the last day, and its sums by hour, credentials and outcome.
@@ -68,16 +71,18 @@ pub struct UsageSurvey {
 impl Overview {
     /// Webhooks that accept no events, or are late with them.
     pub fn webhooks_behind(&self) -> impl Iterator<Item = &(Webhook, Backlog)> {
-        let is_late = |since: OffsetDateTime| since + LATE <= self.at;
-        self.webhooks.iter().filter(move |(_, backlog)| {
-            backlog.failure.is_some() || backlog.since.is_some_and(is_late)
-        })
+        self.webhooks.iter().filter(|(_, backlog)| is_behind(backlog, self.at))
     }
 
     /// The events that wait for all webhooks.
     pub fn backlog(&self) -> Backlog {
         total(self.webhooks.iter().map(|(_, backlog)| backlog))
     }
+}
+
+/// Whether a webhook accepts no events, or is late with them.
+pub(in crate::gateway) fn is_behind(backlog: &Backlog, now: OffsetDateTime) -> bool {
+    backlog.failure.is_some() || backlog.since.is_some_and(|since| since + LATE <= now)
 }
 
 impl Latency {
@@ -92,8 +97,11 @@ impl Latency {
 impl Gateway {
     /// Everything of interest at a glance.
     pub async fn get_overview(&self) -> Result<Overview, Error> {
-        let _ = self.write_part().await;
-        self.store_calls().await;
+        let written = self.write_part().await.map(drop);
+        self.note_written(written.and(self.store_calls().await));
+        if self.is_database_away() {
+            return self.get_overview_without_database().await;
+        }
         let (now, store) = (self.now(), &self.0.store);
         let until = hour_of(now) + 1;
         let since = until - DAY;
@@ -107,6 +115,8 @@ impl Gateway {
         Ok(Overview {
             at: now,
             health: self.health(),
+            attention: self.list_attention().await?,
+            lately: self.get_lately().await?,
             accounts: store.count_accounts().await?,
             since,
             usage: store.list_usage(&filter).await?,
@@ -118,6 +128,26 @@ impl Gateway {
             accounts_used: self.list_accounts_used(),
             quotas,
             key_names,
+        })
+    }
+
+    /// What is known without the database.
+    async fn get_overview_without_database(&self) -> Result<Overview, Error> {
+        let now = self.now();
+        Ok(Overview {
+            at: now,
+            health: self.health(),
+            attention: self.list_attention().await?,
+            lately: Lately::default(),
+            accounts: Vec::new(),
+            since: hour_of(now) + 1 - DAY,
+            usage: Vec::new(),
+            latency: None,
+            webhooks: Vec::new(),
+            gaps: Vec::new(),
+            accounts_used: self.list_accounts_used(),
+            quotas: self.list_quota_uses(),
+            key_names: KeyNames::new(),
         })
     }
 

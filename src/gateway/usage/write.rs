@@ -34,9 +34,10 @@ impl Gateway {
                     () = gateway.0.usage.wake.notified() => true,
                 };
                 if is_due {
-                    let _ = gateway.flush_usage().await;
+                    let flushed = gateway.flush_usage().await;
                     let _ = gateway.load_used_accounts().await;
-                    gateway.store_calls().await;
+                    let stored = gateway.store_calls().await;
+                    gateway.note_written(flushed.and(stored));
                 } else {
                     let _ = gateway.write_call_count().await;
                 }
@@ -47,7 +48,7 @@ impl Gateway {
     /// Writes the rest, and a note that it is all. Call it once no more calls are made.
     pub async fn settle_usage(&self) {
         self.settle_touches().await;
-        self.store_calls().await;
+        let _ = self.store_calls().await;
         let _ = self.settle_pages().await;
         while self.flush_usage().await.is_ok() && !self.0.usage.is_settled.load(Ordering::Acquire) {
         }
@@ -63,6 +64,12 @@ impl Gateway {
             writing.reported_calls = counted;
         }
         Ok(())
+    }
+
+    /// Notes whether the database takes writes.
+    pub(super) fn note_written(&self, written: Result<(), store::Error>) {
+        let why = written.err().map(|error| Arc::new(error.to_string()));
+        self.0.write_failure.store(why);
     }
 
     async fn flush_usage(&self) -> Result<(), store::Error> {

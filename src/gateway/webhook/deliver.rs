@@ -1,6 +1,7 @@
 //! Delivering account events to webhooks: at least once, in the order of each account's events, a few at a time for
 //! each webhook, across all replicas.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -316,6 +317,12 @@ fn body(delivery: &Delivery, link: Option<Reconnect>) -> Bytes {
         }),
         Subject::Import { added, replaced } => {
             json!({ "app": app, "added": added, "replaced": replaced, "reason": reason })
+        }
+        Subject::Gateway { cause, figures } => {
+            let app = Some(app).filter(|app| !app.is_empty());
+            let figures: BTreeMap<&String, &u64> =
+                figures.iter().map(|(name, number)| (name, number)).collect();
+            json!({ "app": app, "cause": cause, "reason": reason, "figures": figures })
         }
     };
     if let (Some(Reconnect { url, until }), Some(data)) = (link, data.as_object_mut()) {

@@ -94,7 +94,7 @@ fn newest(lease: &Lease, count: usize) -> Query {
              (select call_id from call where call.user_id = named.user_id and call.app = named.app
               order by call_id desc limit 1) as last_id,
              (select call_id from call where call.user_id = named.user_id and call.app = named.app
-                  and (status = 0 or status >= 400)
+                  and (cause <> '' or status = 0 or status >= 400)
               order by call_id desc limit 1) as failed_id
          from named",
         tuples(1, 2, count)

@@ -24,7 +24,7 @@ pub struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         version: 1,
         name: "initial",
@@ -55,6 +55,13 @@ const MIGRATIONS: [Migration; 4] = [
         oldest_program: 2,
         postgres: include_str!("../../../migrations/postgres/0004_browser_tokens.sql"),
         sqlite: include_str!("../../../migrations/sqlite/0004_browser_tokens.sql"),
+    },
+    Migration {
+        version: 5,
+        name: "causes",
+        oldest_program: 2,
+        postgres: include_str!("../../../migrations/postgres/0005_causes.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0005_causes.sql"),
     },
 ];
 

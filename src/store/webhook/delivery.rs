@@ -4,7 +4,7 @@ use sqlx_macros::FromRow;
 use time::OffsetDateTime;
 
 use crate::model::UserId;
-use crate::model::webhook::{Delivery, Event, Subject, Unreadable};
+use crate::model::webhook::{Delivery, Event, Subject, Unreadable, read_figures};
 use crate::store::database::query::Query;
 use crate::store::{Error, Store, whole_seconds};
 
@@ -64,7 +64,7 @@ pub struct Outcome {
 
 macro_rules! delivery_columns {
     () => {
-        "delivery_id, webhook_id, event, app, user_id, screen_name, added, replaced, reason,
+        "delivery_id, webhook_id, event, app, user_id, screen_name, added, replaced, figures, reason,
          occurred_at, attempts, attempted_at, attempt_at, delivered_at, status, failure, sealed_link, sealed_proof"
     };
 }
@@ -81,6 +81,7 @@ pub(super) struct Row {
     screen_name: String,
     added: Option<i64>,
     replaced: Option<i64>,
+    figures: String,
     reason: String,
     occurred_at: OffsetDateTime,
     attempts: i64,
@@ -204,6 +205,12 @@ impl From<Row> for StoredDelivery {
                 counts.map(|(added, replaced)| Subject::Import { added, replaced })
             }
             (Some(Event::Imported), ..) => None,
+            (Some(Event::GatewayDegraded | Event::GatewayRecovered), ..) => {
+                Some(Subject::Gateway {
+                    cause: row.screen_name,
+                    figures: read_figures(&row.figures),
+                })
+            }
             _ => UserId::parse(&row.user_id)
                 .map(|user_id| Subject::Account { user_id, screen_name: row.screen_name }),
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use crate::model::webhook::{Delivery, Event, Subject};
+use crate::model::webhook::{Delivery, Event, Subject, figures_text};
 use crate::store::database::dialect::Work;
 use crate::store::database::query::{MOST_ITEMS, tuples};
 use crate::store::webhook::delivery::{Row, StoredDelivery, delivery_columns};
@@ -22,6 +22,18 @@ pub(crate) struct NewEvent<'a> {
     pub(crate) app: &'a str,
     pub(crate) subject: Subject,
     pub(crate) reason: &'a str,
+}
+
+/// What an event is about, as stored.
+#[derive(Default)]
+struct Columns<'a> {
+    /// Empty unless it is about one account.
+    user_id: String,
+    /// The account's name, or the cause of what needs attention.
+    screen_name: &'a str,
+    added: Option<i64>,
+    replaced: Option<i64>,
+    figures: String,
 }
 
 /// Accounts that were imported together.
@@ -129,14 +141,15 @@ impl Store {
             for events in events.chunks(MOST_ITEMS) {
                 let sql = format!(
                     "insert into delivery (webhook_id, event, app, user_id, screen_name, added,
-                         replaced, reason, occurred_at, attempt_at)
+                         replaced, figures, reason, occurred_at, attempt_at)
                      values {}
                      returning delivery_id, user_id",
-                    tuples(1, 10, events.len())
+                    tuples(1, 11, events.len())
                 );
                 let query = work.query_of_many(sql);
                 let query = events.iter().fold(query, |query, event| {
-                    let (user_id, screen_name, added, replaced) = event.columns();
+                    let Columns { user_id, screen_name, added, replaced, figures } =
+                        event.columns();
                     query
                         .bind(webhook_id)
                         .bind(event.event.name())
@@ -145,13 +158,14 @@ impl Store {
                         .bind(screen_name)
                         .bind(added)
                         .bind(replaced)
+                        .bind(figures)
                         .bind(event.reason)
                         .bind(whole_seconds(now))
                         .bind(whole_seconds(due))
                 });
                 let rows: Vec<(i64, String)> = work.fetch_all(query).await?;
                 let by_user: BTreeMap<String, &NewEvent<'_>> =
-                    events.iter().map(|event| (event.columns().0, event)).collect();
+                    events.iter().map(|event| (event.columns().user_id, event)).collect();
                 let delivery = |(number, user_id): &(i64, String)| {
                     Some(by_user.get(user_id)?.delivery(*number, webhook_id.clone(), now))
                 };
@@ -201,14 +215,18 @@ impl<'a> NewEvent<'a> {
         NewEvent { event: Event::Connected, app, subject, reason }
     }
 
-    /// User id, screen name, and how many accounts were added and replaced, as stored.
-    fn columns(&self) -> (String, &str, Option<i64>, Option<i64>) {
+    fn columns(&self) -> Columns<'_> {
         match &self.subject {
             Subject::Account { user_id, screen_name } => {
-                (user_id.to_string(), screen_name, None, None)
+                Columns { user_id: user_id.to_string(), screen_name, ..Columns::default() }
             }
-            Subject::Import { added, replaced } => {
-                (String::new(), "", Some(stored_count(*added)), Some(stored_count(*replaced)))
+            Subject::Import { added, replaced } => Columns {
+                added: Some(stored_count(*added)),
+                replaced: Some(stored_count(*replaced)),
+                ..Columns::default()
+            },
+            Subject::Gateway { cause, figures } => {
+                Columns { screen_name: cause, figures: figures_text(figures), ..Columns::default() }
             }
         }
     }

@@ -14,7 +14,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::gateway::{Detail, Error, Location, Reconnect, Token};
+use crate::gateway::{Detail, Error, Location, NamedAccount, Reconnect, Token};
 use crate::model::key::{Kind, Presented};
 use crate::web::connection_limits::Full;
 use crate::wire;
@@ -224,6 +224,11 @@ impl Problem {
             body.insert("reconnect_url".to_owned(), reconnect.url.expose().into());
             body.insert("reconnect_until".to_owned(), rfc3339(reconnect.until).into());
         }
+        if let (Some(account), Some(body)) = (self.account(), body.as_object_mut()) {
+            let NamedAccount { user_id, screen_name } = account;
+            let account = json!({ "id": user_id.to_string(), "screen_name": screen_name });
+            body.insert("account".to_owned(), account);
+        }
         if let (Some(missing), Some(body)) = (self.missing(), body.as_object_mut()) {
             body.insert("missing".to_owned(), json!(missing));
         }
@@ -235,6 +240,14 @@ impl Problem {
             Some(Error::NothingAnswered { missing, .. }) => {
                 Some(missing.iter().map(Into::into).collect())
             }
+            _ => None,
+        }
+    }
+
+    /// The account that cannot be used: one that the key may use, else it would be told of none.
+    fn account(&self) -> Option<&NamedAccount> {
+        match &self.0.cause {
+            Some(Error::AccountNotActive { account, .. }) => Some(account),
             _ => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The status, code and words for each of the gateway's errors.
+//! The status and words for each of the gateway's errors.
 
 use std::time::Duration;
 
@@ -19,16 +19,20 @@ const OPERATOR: Duration = Duration::from_secs(10);
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let text = error.to_string();
-        let (status, code, title) = status_of(&error);
+        let (status, title) = status_of(&error);
         let detail = match &error {
             Error::InvalidRequest(problems) | Error::Beyond(problems) => spell_out(problems),
-            Error::AccountNotActive { state, since, reconnect } => {
+            Error::AccountNotActive { account, state, since, reconnect } => {
                 let link =
                     "; that link is in reconnect_url and in the header Countersign-Reconnect-Url";
                 let helps = reconnect.is_some() && *state != AccountState::Blocked;
                 let link = if helps { link } else { "" };
                 let since = rfc3339(*since);
-                format!("the account has been {state} since {since}: {}{link}", remedy(*state))
+                let name = account.name();
+                format!(
+                    "the account {name} has been {state} since {since}: {}{link}",
+                    remedy(*state)
+                )
             }
             Error::AccountLimitReached { app, until, .. } => {
                 let until = rfc3339(*until);
@@ -55,7 +59,7 @@ impl From<Error> for Problem {
             }
             _ => text,
         };
-        Problem::new(status, code, title, detail).change(|parts| {
+        Problem::new(status, error.code(), title, detail).change(|parts| {
             parts.retry_after = retry_after(&error);
             if let Error::InvalidRequest(problems) | Error::Beyond(problems) = &error {
                 parts.problems.clone_from(problems);
@@ -65,96 +69,58 @@ impl From<Error> for Problem {
     }
 }
 
-/// Status, code and title of each error. No `_` arm: a new error does not compile until it is listed here.
-fn status_of(error: &Error) -> (StatusCode, &'static str, &'static str) {
+/// Status and title of each error. No `_` arm: a new error does not compile until it is listed here.
+fn status_of(error: &Error) -> (StatusCode, &'static str) {
     match error {
-        Error::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request", "Invalid request"),
+        Error::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "Invalid request"),
         Error::UnknownKey | Error::WrongKind { .. } => {
-            (StatusCode::UNAUTHORIZED, "unknown_key", "The key is not accepted")
+            (StatusCode::UNAUTHORIZED, "The key is not accepted")
         }
-        Error::TooManyGuesses => {
-            (StatusCode::TOO_MANY_REQUESTS, "too_many_guesses", "Too many invalid keys")
+        Error::TooManyGuesses => (StatusCode::TOO_MANY_REQUESTS, "Too many invalid keys"),
+        Error::TooManyLinks { .. } => (StatusCode::TOO_MANY_REQUESTS, "Too many pending links"),
+        Error::NotAllowed(_) => (StatusCode::FORBIDDEN, "Not allowed for this key"),
+        Error::Beyond(_) => (StatusCode::FORBIDDEN, "Not allowed"),
+        Error::TokenInvalid => (StatusCode::UNAUTHORIZED, "The token is not accepted"),
+        Error::TokenExpired => (StatusCode::UNAUTHORIZED, "The token has ended"),
+        Error::TokenWithdrawn => (StatusCode::UNAUTHORIZED, "The token was withdrawn"),
+        Error::OriginNotAllowed => (StatusCode::FORBIDDEN, "Not allowed for this page"),
+        Error::BrowserLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "Too many questions"),
+        Error::KeyLeaked => (StatusCode::FORBIDDEN, "The key has leaked"),
+        Error::AccountNotFound => (StatusCode::NOT_FOUND, "Account not found"),
+        Error::AccountNotActive { .. } => (StatusCode::CONFLICT, "The account cannot be used"),
+        Error::AccountLimitReached { .. } => {
+            (StatusCode::FORBIDDEN, "The app's account limit for this month is reached")
         }
-        Error::TooManyLinks { .. } => {
-            (StatusCode::TOO_MANY_REQUESTS, "too_many_links", "Too many pending links")
-        }
-        Error::NotAllowed(_) => (StatusCode::FORBIDDEN, "not_allowed", "Not allowed for this key"),
-        Error::Beyond(_) => (StatusCode::FORBIDDEN, "not_allowed", "Not allowed"),
-        Error::TokenInvalid => {
-            (StatusCode::UNAUTHORIZED, "token_invalid", "The token is not accepted")
-        }
-        Error::TokenExpired => (StatusCode::UNAUTHORIZED, "token_expired", "The token has ended"),
-        Error::TokenWithdrawn => {
-            (StatusCode::UNAUTHORIZED, "token_withdrawn", "The token was withdrawn")
-        }
-        Error::OriginNotAllowed => {
-            (StatusCode::FORBIDDEN, "origin_not_allowed", "Not allowed for this page")
-        }
-        Error::BrowserLimited(_) => {
-            (StatusCode::TOO_MANY_REQUESTS, "browser_limit", "Too many questions")
-        }
-        Error::KeyLeaked => (StatusCode::FORBIDDEN, "key_leaked", "The key has leaked"),
-        Error::AccountNotFound => (StatusCode::NOT_FOUND, "account_not_found", "Account not found"),
-        Error::AccountNotActive { .. } => {
-            (StatusCode::CONFLICT, "account_not_active", "The account cannot be used")
-        }
-        Error::AccountLimitReached { .. } => (
-            StatusCode::FORBIDDEN,
-            "account_limit_reached",
-            "The app's account limit for this month is reached",
-        ),
-        Error::QuotaExhausted { .. } => {
-            (StatusCode::TOO_MANY_REQUESTS, "quota_exhausted", "X's quota is used up")
-        }
-        Error::KeyLimited(_) => {
-            (StatusCode::TOO_MANY_REQUESTS, "key_limit", "The key's limit is reached")
-        }
+        Error::QuotaExhausted { .. } => (StatusCode::TOO_MANY_REQUESTS, "X's quota is used up"),
+        Error::KeyLimited(_) => (StatusCode::TOO_MANY_REQUESTS, "The key's limit is reached"),
         Error::NothingAnswered { reason, .. } => {
-            (nothing_answered::status_of(*reason), "nothing_answered", "No results")
+            (nothing_answered::status_of(*reason), "No results")
         }
-        Error::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
-        Error::AlreadyExists(_) => (StatusCode::CONFLICT, "already_exists", "Already exists"),
-        Error::UpstreamUnreachable(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_unreachable", "X could not be reached")
-        }
+        Error::NotFound(_) => (StatusCode::NOT_FOUND, "Not found"),
+        Error::AlreadyExists(_) => (StatusCode::CONFLICT, "Already exists"),
+        Error::UpstreamUnreachable(_) => (StatusCode::BAD_GATEWAY, "X could not be reached"),
         Error::UpstreamDown { .. } => {
-            (StatusCode::SERVICE_UNAVAILABLE, "upstream_down", "X does not answer at present")
+            (StatusCode::SERVICE_UNAVAILABLE, "X does not answer at present")
         }
-        Error::NotConnected(end) => {
-            (status_of_end(*end), "not_connected", "The account was not connected")
+        Error::NotConnected(end) => (status_of_end(*end), "The account was not connected"),
+        Error::UpstreamCutShort(_) => (StatusCode::BAD_GATEWAY, "X's response was incomplete"),
+        Error::UpstreamTooLarge(_) => (StatusCode::BAD_GATEWAY, "X's response is too large"),
+        Error::UpstreamTimeout(_) => (StatusCode::GATEWAY_TIMEOUT, "X did not respond in time"),
+        Error::UpstreamOdd { .. } => (StatusCode::BAD_GATEWAY, "X returned an unexpected response"),
+        Error::AppCredentialsRejected { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "X rejected the app's credentials")
         }
-        Error::UpstreamCutShort(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_cut_short", "X's response was incomplete")
-        }
-        Error::UpstreamTooLarge(_) => {
-            (StatusCode::BAD_GATEWAY, "upstream_too_large", "X's response is too large")
-        }
-        Error::UpstreamTimeout(_) => {
-            (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "X did not respond in time")
-        }
-        Error::UpstreamOdd { .. } => {
-            (StatusCode::BAD_GATEWAY, "upstream_odd", "X returned an unexpected response")
-        }
-        Error::AppCredentialsRejected { .. } => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "app_credentials_rejected",
-            "X rejected the app's credentials",
-        ),
-        Error::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "The gateway is busy"),
+        Error::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "The gateway is busy"),
         Error::VaultKeyUnavailable(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "vault_key_unavailable", "A vault key is missing")
+            (StatusCode::SERVICE_UNAVAILABLE, "A vault key is missing")
         }
         Error::StoreUnavailable(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "The database is unavailable")
+            (StatusCode::SERVICE_UNAVAILABLE, "The database is unavailable")
         }
-        Error::ImportStopped { cause, .. } => {
-            (status_of(cause).0, "import_stopped", "The import stopped")
-        }
-        Error::OutcomeUnknown(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "outcome_unknown", "The outcome is unknown")
-        }
+        Error::ImportStopped { cause, .. } => (status_of(cause).0, "The import stopped"),
+        Error::OutcomeUnknown(_) => (StatusCode::INTERNAL_SERVER_ERROR, "The outcome is unknown"),
         Error::Internal(_) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong in the gateway")
+            (StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong in the gateway")
         }
     }
 }

@@ -64,6 +64,11 @@ async fn recent_calls_are_listed_and_narrowed(database: Database) {
         (&["--outcome", "failed"], &["two"]),
         (&["--outcome", "ok", "--endpoint", "totals"], &["three", "one"]),
         (&["--request-id", "one"], &["one"]),
+        (&["--cause", "foreign_posts"], &["two"]),
+        (&["--cause", "x_slow"], &[]),
+        (&["--from", "2026-01-01", "--until", "9999-01-01"], &["three", "two", "one"]),
+        (&["--until", "2026-01-01"], &[]),
+        (&["--from", "9999-01-01"], &[]),
     ] {
         let done = deployment.must(&[CALLS, words].concat()).await;
         assert_eq!(column(&lines(&done), "request_id"), expected, "{words:?}");
@@ -74,9 +79,12 @@ async fn recent_calls_are_listed_and_narrowed(database: Database) {
         rows[0].split_whitespace().collect::<Vec<_>>(),
         ["ID", "TIME", "KEY", "ACCOUNT", "ENDPOINT", "POSTS", "OUTCOME", "MS", "REQUEST"]
     );
-    for part in [" other ", " @bob ", " totals ", " X rejected the call (403) ", " two"] {
+    for part in [" other ", " @bob ", " totals ", " foreign posts (403) ", " two"] {
         assert!(rows[2].contains(part), "{part}: {table}");
     }
+    let told = "foreign posts: some posts are not the account's own, and X then refuses all of the call. \
+                The caller has to name the author of these posts";
+    assert!(rows.last().unwrap().starts_with(told), "{table}");
     assert_eq!(
         deployment.run(&["calls", "--limit", "2"]).await.err,
         "there are older calls; raise --limit to see them\n"

@@ -1,7 +1,7 @@
 //! The upstream behind TLS: certificates that are valid, and certificates that nobody may trust.
 
 use rcgen::date_time_ymd;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::database::{Kind, fresh};
 use crate::http::{Answer, Ask};
@@ -72,7 +72,7 @@ async fn is_refused(deployment: &mut Deployment, front: &Front, trusted: &Author
         assert_eq!(done.code, 1, "{done:?}");
         let said = done.out + &done.err;
         let lines: Vec<&str> =
-            said.lines().filter(|line| line.contains("could not be reached")).collect();
+            said.lines().filter(|line| line.contains("is not accepted")).collect();
         assert!(lines.len() == 1 && lines[0].matches(told).count() == 1, "{said}");
         refused_once(front).await;
     }
@@ -87,6 +87,17 @@ async fn is_refused(deployment: &mut Deployment, front: &Front, trusted: &Author
         let cause = line["cause"].as_str().unwrap();
         assert_eq!(cause.matches(told).count(), 1, "{cause}");
     }
+    let boss = deployment.key("boss", &["--admin"]).await;
+    let overview = Ask::new(
+        &reqwest::Client::builder().no_proxy().build().unwrap(),
+        &running.admin_url,
+        "GET",
+        "/admin/v1/overview",
+    );
+    let told = overview.header("x-api-key", &boss).send().await.json();
+    let causes: Vec<&Value> =
+        told["attention"].as_array().unwrap().iter().map(|item| &item["cause"]).collect();
+    assert!(causes.contains(&&json!("x_untrusted")), "{told}");
     let calls: Vec<Value> = running
         .err
         .text()

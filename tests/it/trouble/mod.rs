@@ -19,7 +19,7 @@ mod retries;
 mod seals;
 mod standing;
 mod strangers;
-mod vault_keys;
+pub mod vault_keys;
 mod warmth;
 
 use std::time::Duration;
@@ -35,7 +35,7 @@ use crate::upstream::body;
 const LEVELS: [&str; 2] = ["tweet.id", "engagement.type"];
 
 /// A call for bob's public totals, which goes out with the app's credentials.
-fn public(gateway: &TestGateway) -> Ask {
+pub fn public(gateway: &TestGateway) -> Ask {
     gateway.call(Endpoint::Totals, &body(&gateway.sandbox.ids("bob", 2), &["favorites"], &LEVELS))
 }
 
@@ -64,7 +64,7 @@ async fn mints(gateway: &TestGateway) -> u64 {
     gateway.sandbox.get("/sandbox/counts").await["/oauth2/token"].as_u64().unwrap_or(0)
 }
 
-async fn rotate_bearer(gateway: &TestGateway) {
+pub async fn rotate_bearer(gateway: &TestGateway) {
     let answer = gateway.sandbox.ask("POST", "/sandbox/apps/demo/rotate_bearer").send().await;
     assert_eq!(answer.status, 200);
 }

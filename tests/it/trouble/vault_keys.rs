@@ -24,7 +24,7 @@ fn newer(config: &mut Config) {
 }
 
 /// A gateway beside one that has sealed alice's token with a key it lacks; it never forgets what does not exist.
-async fn pair(database: &Database) -> (TestGateway, TestGateway) {
+pub async fn pair(database: &Database) -> (TestGateway, TestGateway) {
     let old = TestGateway::start_with(database, |config| {
         config.limits.negative_cache = Duration::from_hours(1);
     })

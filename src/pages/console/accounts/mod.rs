@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::gateway::{AccountFilter, AccountWithLastCall, Failure, Session, Verified};
 use crate::model::audit::Entry;
 use crate::model::call::{Call, ended};
-use crate::model::{AccountRef, AccountState, UserId};
+use crate::model::{AccountRef, AccountState, Endpoint, UserId};
 use crate::pages::console::accounts::view::{Details, Event, Filter, Row};
 use crate::pages::console::address::{see_other, with_query};
 use crate::pages::console::form::search_text;
@@ -182,10 +182,10 @@ fn event(entry: Entry) -> Event {
 }
 
 fn latest_call(call: &Call) -> view::LatestCall {
-    let went_well = call.status.is_some_and(|status| status < 400);
+    let went_well = call.went_well();
     view::LatestCall {
         at: second(call.at),
-        endpoint: call.endpoint.name(),
+        endpoint: call.endpoint.map_or("", Endpoint::name),
         posts: call.posts,
         went_well,
         ended: ended(call.status, call.code.as_deref()),

@@ -18,13 +18,18 @@ pub(crate) struct ListQuery {
     #[serde(default)]
     pub(crate) request_id: String,
     #[serde(default)]
+    pub(crate) cause: String,
+    #[serde(default)]
     pub(crate) before: String,
 }
 
 impl ListQuery {
     /// Whether nothing narrows the list.
     pub(crate) fn is_empty(&self) -> bool {
-        let ListQuery { key, account, endpoint, outcome, status, request_id, before: _ } = self;
-        [key, account, endpoint, outcome, status, request_id].iter().all(|field| field.is_empty())
+        let ListQuery { key, account, endpoint, outcome, status, request_id, cause, before: _ } =
+            self;
+        [key, account, endpoint, outcome, status, request_id, cause]
+            .iter()
+            .all(|field| field.is_empty())
     }
 }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use crate::api::operators::calls::call_id;
 use crate::gateway::{CallFilter, CallNames, Session};
 use crate::model::call::{Call, CallOutcome, Statuses};
-use crate::model::{AccountRef, Endpoint};
+use crate::model::{AccountRef, Cause, Endpoint};
 use crate::pages::console::address::with_query;
 use crate::pages::console::calls::fields::ListQuery;
 use crate::pages::console::calls::view::{Pages, Row};
@@ -90,12 +90,14 @@ impl ListQuery {
             },
             statuses: Statuses::parse(self.status.trim()),
             request_id: given(&self.request_id),
+            cause: Cause::from_name(&self.cause),
             before: self.before.parse().ok(),
             limit: ROWS,
+            ..CallFilter::default()
         }
     }
 
-    fn parameters(&self) -> [(&'static str, &str); 6] {
+    fn parameters(&self) -> [(&'static str, &str); 7] {
         [
             ("key", &*self.key),
             ("account", &self.account),
@@ -103,6 +105,7 @@ impl ListQuery {
             ("outcome", &self.outcome),
             ("status", &self.status),
             ("request_id", &self.request_id),
+            ("cause", &self.cause),
         ]
     }
 }

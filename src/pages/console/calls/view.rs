@@ -2,8 +2,8 @@
 
 use askama::Template;
 
-use crate::model::call::Call;
-use crate::model::{AuthKind, Endpoint};
+use crate::model::call::{Attempt, Call, ended};
+use crate::model::{AuthKind, Cause, Endpoint};
 use crate::pages::console::calls::fields::ListQuery;
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::layout::{Chrome, Section, second};
@@ -81,7 +81,7 @@ impl Row {
     }
 
     fn went_well(&self) -> bool {
-        self.call.status.is_some_and(|status| status < 400)
+        self.call.went_well()
     }
 
     fn status(&self) -> String {
@@ -100,6 +100,30 @@ impl Row {
             (Some(..500), None) => "X rejected this call.",
             (None, _) | (Some(_), None) => "X failed to answer this call.",
         }
+    }
+
+    /// Where it went.
+    fn endpoint(&self) -> &'static str {
+        self.call.endpoint.map_or("question", Endpoint::name)
+    }
+
+    /// How it ended, in a few words.
+    fn outcome(&self) -> String {
+        match self.call.cause {
+            Some(cause) => cause.what().to_owned(),
+            None => ended(self.call.status, self.call.code.as_deref()),
+        }
+    }
+
+    fn tries(&self) -> Vec<String> {
+        let status = |status: Option<u16>| {
+            status.map_or("no answer".to_owned(), |status| status.to_string())
+        };
+        let tried = |attempt: &Attempt| match attempt.time {
+            Some(time) => format!("{} after {}", status(attempt.status), milliseconds(time)),
+            None => "given up".to_owned(),
+        };
+        self.call.tries.iter().map(tried).collect()
     }
 
     fn metrics(&self) -> String {

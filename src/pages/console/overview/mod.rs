@@ -10,14 +10,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use time::OffsetDateTime;
 
-use crate::gateway::{Degraded, KeyNames, Overview, Session};
-use crate::model::app::AccountsUsed;
+use crate::gateway::{Attention, KeyNames, Overview, Session};
 use crate::model::quota::{KeyUse, Mode, QuotaUse};
 use crate::model::usage::{Hour, Outcome, begin_of, hour_of};
-use crate::model::{AccountState, AuthKind};
+use crate::model::{AccountState, AuthKind, Cause};
 use crate::pages::console::colours;
 use crate::pages::console::guard::chrome;
-use crate::pages::console::layout::{Section, second, sentence, time};
+use crate::pages::console::layout::{Section, second, time};
 use crate::pages::console::overview::view::{Latency, Need, Pace, Pending, QuotaUser};
 use crate::pages::parts::chart::{Chart, Colour, Kind, Series};
 use crate::web::host::Host;
@@ -42,7 +41,8 @@ fn shown(found: &Overview, now: OffsetDateTime) -> view::Overview {
     let (chart, colours) = chart(found);
     view::Overview {
         is_new: found.accounts.is_empty() && found.usage.is_empty(),
-        needs: needs(found),
+        needs: found.attention.iter().map(need).collect(),
+        lately: found.lately,
         chart,
         colours,
         calls: calls(false),
@@ -102,68 +102,54 @@ fn pace(found: &Overview, now: OffsetDateTime) -> Pace {
     }
 }
 
-/// The problems to look after, the worst first.
-fn needs(found: &Overview) -> Vec<Need> {
-    let mut needs: Vec<Need> = found.health.degraded.iter().map(of_health).collect();
-    needs.extend(found.accounts_used.iter().filter_map(of_limit));
-    for (state, count) in &found.accounts {
-        let why = match state {
-            AccountState::Active => continue,
-            AccountState::Revoked => "X no longer accepts the token",
-            AccountState::Blocked => "X has suspended or locked the user",
-            AccountState::Quarantined => "the stored token cannot be trusted",
-        };
-        let link = Some(("View accounts", format!("/console/accounts?state={state}")));
-        let are = if *count == 1 { "account is" } else { "accounts are" };
-        needs.push(Need { what: format!("{count} {are} {state}: {why}."), link });
-    }
-    for (webhook, backlog) in found.webhooks_behind() {
-        let since = backlog.since.map(|at| format!(" since {}", time(at))).unwrap_or_default();
-        let (waiting, url) = (backlog.waiting, webhook.shown_url());
-        let what = match &backlog.failure {
-            Some(why) => format!(
-                "The webhook {url} is not accepting events: {waiting} pending{since} ({why})."
-            ),
-            None => format!("The webhook {url} is behind: {waiting} pending{since}."),
-        };
-        needs.push(Need { what, link: Some(("View webhooks", "/console/webhooks".to_owned())) });
-    }
-    if !found.gaps.is_empty() {
-        let what = "Usage of the last days is incomplete.".to_owned();
-        needs.push(Need {
-            what,
-            link: Some(("See what is missing", "/console/usage#gaps".to_owned())),
-        });
-    }
-    needs
-}
-
-fn of_limit(usage: &AccountsUsed) -> Option<Need> {
-    let limit = usage.limit.filter(|limit| usage.accounts >= limit.most)?;
-    let (app, used, most) = (&usage.app, usage.accounts, limit.most);
-    let accounts = if used == 1 { "account" } else { "accounts" };
-    let then = if limit.refuses {
-        "Calls with other accounts are refused."
-    } else {
-        "Other accounts can still be used."
+fn need(item: &Attention) -> Need {
+    let named = |name: Option<&String>, id: &str, calls: Option<u64>| {
+        let name = name.map_or_else(|| id.to_owned(), Clone::clone);
+        calls.map_or(name.clone(), |calls| format!("{name}: {calls}"))
     };
-    let what = format!("{app} has used {used} {accounts} this month; its limit is {most}. {then}");
-    Some(Need { what, link: Some(("View account usage", "/console/usage#accounts".to_owned())) })
+    let keys = item.keys.iter().map(|key| named(key.name.as_ref(), &key.id, Some(key.calls)));
+    let accounts = item.accounts.iter().map(|account| {
+        let name = account.screen_name.as_ref().map(|name| format!("@{name}"));
+        named(name.as_ref(), &account.user_id.to_string(), account.calls)
+    });
+    Need {
+        what: item.text.clone(),
+        remedy: item.remedy.clone(),
+        keys: keys.collect::<Vec<_>>().join(", "),
+        accounts: accounts.collect::<Vec<_>>().join(", "),
+        listed: listed(item),
+        link: link(item),
+    }
 }
 
-fn of_health(degraded: &Degraded) -> Need {
-    let link = match degraded {
-        Degraded::NoApp => Some(("Get started", "/console/start".to_owned())),
-        Degraded::App { .. } | Degraded::UpstreamDown { .. } => {
-            Some(("View failed calls", "/console/calls?outcome=failed".to_owned()))
+/// How many of the calls are listed, if not all are.
+fn listed(item: &Attention) -> Option<(u64, u64)> {
+    let figure = |name: &str| item.figures.iter().find(|(figure, _)| *figure == name);
+    let ((_, listed), (_, failed)) = figure("listed").zip(figure("failed"))?;
+    (listed < failed).then_some((*listed, *failed))
+}
+
+/// The page that shows more of it.
+fn link(item: &Attention) -> Option<(&'static str, String)> {
+    let has_failed = item.figures.iter().any(|(figure, _)| *figure == "failed");
+    if has_failed && Cause::from_name(item.cause).is_some() {
+        return Some(("View these calls", format!("/console/calls?cause={}", item.cause)));
+    }
+    let accounts =
+        |state: AccountState| Some(("View accounts", format!("/console/accounts?state={state}")));
+    match item.cause {
+        "no_app" => Some(("Get started", "/console/start".to_owned())),
+        "account_revoked" => accounts(AccountState::Revoked),
+        "account_blocked" => accounts(AccountState::Blocked),
+        "account_quarantined" => accounts(AccountState::Quarantined),
+        "webhook_failing" | "webhook_behind" => {
+            Some(("View webhooks", "/console/webhooks".to_owned()))
         }
-        Degraded::DatabaseAway { .. }
-        | Degraded::ClockOff { .. }
-        | Degraded::NotCaughtUp
-        | Degraded::VaultKeyMissing { .. }
-        | Degraded::NotReloaded => None,
-    };
-    Need { what: sentence(&degraded.to_string()), link }
+        "usage_gap" => Some(("See what is missing", "/console/usage#gaps".to_owned())),
+        "account_limit" => Some(("View account usage", "/console/usage#accounts".to_owned())),
+        "refused_key" => Some(("View the audit log", "/console/audit".to_owned())),
+        _ => None,
+    }
 }
 
 /// Calls by credentials, successful ones below the others; with the chart's colours.

@@ -5,6 +5,7 @@ use askama::Template;
 use crate::model::AccountState;
 use crate::model::app::AccountsUsed;
 use crate::model::quota::OtherKeys;
+use crate::model::tally::Lately;
 use crate::pages::console::layout::{Chrome, Section};
 use crate::pages::parts::chart::{Chart, Colour};
 use crate::pages::parts::{filters, text};
@@ -14,6 +15,8 @@ pub struct Overview {
     /// Whether no account was connected and no call made yet.
     pub is_new: bool,
     pub needs: Vec<Need>,
+    /// How calls ended in the last minutes.
+    pub lately: Lately,
     /// Calls of the last day.
     pub chart: Chart,
     /// The colours of the chart's series.
@@ -32,6 +35,12 @@ pub struct Overview {
 /// Something to look after, and where.
 pub struct Need {
     pub what: String,
+    pub remedy: String,
+    /// The keys and accounts that are concerned, with their calls.
+    pub keys: String,
+    pub accounts: String,
+    /// How many of how many calls are listed, if not all are.
+    pub listed: Option<(u64, u64)>,
     /// The text of a link to the page that helps, and its address.
     pub link: Option<(&'static str, String)>,
 }

@@ -275,6 +275,7 @@ fn subject(event: Event, subject: webhook::Subject) -> Subject {
             (Some((user_id.to_string(), screen_name)), 1)
         }
         webhook::Subject::Import { added, replaced } => (None, added.saturating_add(replaced)),
+        webhook::Subject::Gateway { .. } => (None, 0),
     };
     Subject { event: event.name(), account, accounts }
 }

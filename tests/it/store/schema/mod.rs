@@ -1,22 +1,26 @@
 //! Migrations.
 
-use countersign::model::Origin;
+use countersign::model::call::Attempt;
 use countersign::model::key::{Right, Role};
 use countersign::model::quota::KeyLease;
 use countersign::model::usage::Aspect;
 use countersign::model::webhook::Subject;
-use countersign::store::{Change, Error, LeaseLives, Schema, Store, TokenCalls, UsageFilter};
+use countersign::model::{Cause, Origin};
+use countersign::store::{
+    CallFilter, Change, Error, LeaseLives, Schema, Store, TokenCalls, UsageFilter,
+};
 use tokio::task::JoinSet;
 
 use crate::database::{Database, Kind, NOW, on_both};
 use crate::store::id;
 
 /// What each version's program may have written, by version.
-const ROWS: [(i64, &str); 4] = [
+const ROWS: [(i64, &str); 5] = [
     (1, include_str!("0001.sql")),
     (2, include_str!("0002.sql")),
     (3, include_str!("0003.sql")),
     (4, include_str!("0004.sql")),
+    (5, include_str!("0005.sql")),
 ];
 
 async fn eight_replicas_that_start_at_once_migrate_once(database: Database) {
@@ -117,7 +121,20 @@ async fn rows_of_every_version_are_read_after_the_last(database: Database) {
     let claimed = store.claim_deliveries(most, now, now).await.unwrap();
     let subjects: Vec<_> = claimed.into_iter().map(|claimed| claimed.delivery.subject).collect();
     let alice = Subject::Account { user_id: id(7), screen_name: "alice".to_owned() };
-    assert_eq!(subjects, [alice, Subject::Import { added: 3, replaced: 2 }]);
+    let clock = Subject::Gateway {
+        cause: "clock_off".to_owned(),
+        figures: vec![("seconds".to_owned(), 612)],
+    };
+    assert_eq!(subjects, [alice, Subject::Import { added: 3, replaced: 2 }, clock]);
+    let calls = store.list_calls(&CallFilter { limit: 1, ..CallFilter::default() }).await.unwrap();
+    let said = calls[0].said.as_ref().map(|said| (said.code, &*said.text, &*said.form));
+    assert_eq!(said, Some((Some(89), "Invalid or expired token", "errors in JSON")));
+    let attempt = |status, micros| Attempt { status, time: micros };
+    let first = Some(std::time::Duration::from_micros(1200));
+    assert_eq!(calls[0].tries, [attempt(Some(503), first), attempt(Some(401), None)]);
+    assert_eq!((calls[0].endpoint, calls[0].cause), (None, Some(Cause::AccountRevoked)));
+    let ended = store.list_ended_calls((29_552_955, 29_552_955)).await.unwrap();
+    assert_eq!((ended[0].cause, ended[0].calls), (Some(Cause::AccountRevoked), 3));
     let second = std::time::Duration::from_secs(1);
     let lives = LeaseLives { quotas: second, keys: second };
     let leases = store.list_leases_of_others("r1", lives).await.unwrap();

@@ -1,0 +1,76 @@
+//! Watching what needs attention: for the metrics, and to tell webhooks.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::debug;
+
+use crate::gateway::attention::item::Attention;
+use crate::gateway::{Error, Gateway};
+use crate::store::Trouble;
+
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+
+/// What tells items apart: cause and app.
+type Name = (&'static str, String);
+
+impl Gateway {
+    /// Sets the metrics of what needs attention and tells webhooks of it, every few seconds until every other clone of
+    /// this gateway is dropped. Call it once.
+    pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
+        let inner = Arc::downgrade(&self.0);
+        async move {
+            let mut tick = tokio::time::interval(BETWEEN_LOOKS);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            let mut known = BTreeSet::new();
+            loop {
+                tick.tick().await;
+                let Some(inner) = inner.upgrade() else { return };
+                let gateway = Gateway(inner, None);
+                if let Ok(items) = gateway.list_attention().await {
+                    known = measure(&items, &known);
+                    if let Err(error) = gateway.tell_webhooks(&items).await {
+                        debug!(error = &error as &dyn std::error::Error, "webhooks were not told");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells webhooks of what began to need attention, or does no longer.
+    pub async fn tell_webhooks(&self, items: &[Attention]) -> Result<(), Error> {
+        let figures = |item: &Attention| {
+            item.figures.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect()
+        };
+        let mut troubles: Vec<Trouble> = Vec::new();
+        for item in items {
+            let app = item.app.clone().unwrap_or_default();
+            // Several webhooks may fail at a time.
+            if troubles.iter().any(|other| other.cause == item.cause && other.app == app) {
+                continue;
+            }
+            let (cause, text) = (item.cause.to_owned(), item.text.clone());
+            troubles.push(Trouble { cause, app, text, figures: figures(item) });
+        }
+        // In the same order in every replica, so that none waits for another in a circle.
+        troubles.sort_by(|one, other| (&one.cause, &one.app).cmp(&(&other.cause, &other.app)));
+        if self.0.store.tell_troubles(&troubles, self.now()).await? > 0 {
+            self.0.events.notify_one();
+        }
+        Ok(())
+    }
+}
+
+/// Sets the metrics of these items, and resets those of the ones that are gone.
+fn measure(items: &[Attention], known: &BTreeSet<Name>) -> BTreeSet<Name> {
+    let name = |item: &Attention| (item.cause, item.app.clone().unwrap_or_default());
+    let now: BTreeSet<Name> = items.iter().map(name).collect();
+    for (cause, app) in known.union(&now) {
+        let is_present = now.contains(&(*cause, app.clone()));
+        let gauge =
+            metrics::gauge!("countersign_attention", "cause" => *cause, "app" => app.clone());
+        gauge.set(if is_present { 1.0 } else { 0.0 });
+    }
+    now
+}
