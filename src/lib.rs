@@ -48,7 +48,7 @@
 //! | Where is a key's scope enforced: app and endpoint? | `src/gateway/call/forward.rs` (`granted_app`) |
 //! | …: accounts? | `src/gateway/account/mod.rs` (`get_usable_account`) |
 //! | …: what its holder may see of it? | `src/gateway/own.rs` (`list_own_accounts`, `get_own_usage`) |
-//! | …: accounts and authors of a question? | `src/gateway/question/prepare.rs` (`allowed_accounts`), `src/gateway/question/authors.rs` (`visible_authors`) |
+//! | …: accounts and authors of a question? | `src/gateway/question/accounts.rs` (`allowed_accounts`, `named_accounts`), `src/gateway/question/authors.rs` (`visible_authors`) |
 //! | …: rights? | `src/gateway/key/mod.rs` (`require`), which use cases call; for reconnect links, `src/gateway/account/links.rs` (`find_reconnect_link`) |
 //! | Where is the role `auditor` kept from changes? | `src/api/operators/guard.rs` (`require_key`), `src/pages/console/guard.rs` (`require_session`) |
 //! | How is a new engagement type of X's (a metric name) added? | `CONTRIBUTING.md`, the last of its recipes |
@@ -67,6 +67,7 @@
 //! | Where are a key's own limits enforced? | `src/admission/key_limits.rs` (`begin`), which `src/gateway/question/admit.rs` calls (`begin_request`) |
 //! | Who shares a call in flight, and who makes it? | `src/gateway/call/share.rs` (`make_or_join`, `board`), by `src/gateway/app/flights.rs` (`seat`) |
 //! | What of a question is kept, and given again? | `src/gateway/question/kept/new.rs` (`New`) says what may be kept, `src/gateway/question/kept/mod.rs` (`find`) what is given, by what `src/gateway/question/kept/piece.rs` (`allows`, `tiles`) lets pass |
+//! | Which posts are those of `posts_of`? | `src/gateway/question/listing.rs` (`list_posts`): X's lists, of which `src/upstream/post_list.rs` reads a page, or else what `src/store/author.rs` knows (`find_posts_of`) |
 //! | What ends a question at its deadline? | `src/gateway/question/run.rs` (`run_until`); while it waits for its turn or memory, `src/gateway/question/admit.rs` (`timeout_at`); look-ups end at half of the time, in `src/gateway/question/lookup.rs` (`look_up_all`) |
 //! | …: and waits for a slow database until then? | `src/gateway/patience.rs` (`read_patiently`) |
 //! | Where is a secret wiped? | `src/model/secret.rs` (`Zeroizing`) |

@@ -8,6 +8,6 @@ mod request;
 
 pub use crate::client::answer::{Answer, Form};
 pub use crate::client::error::Error;
-pub use crate::client::question::{Grouping, Question, Window};
+pub use crate::client::question::{Grouping, Posts, Question, Top, Window};
 pub use crate::client::report::{Missing, Mistake, Problem, Report};
 pub use crate::client::request::Client;

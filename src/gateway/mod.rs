@@ -71,6 +71,7 @@ pub use crate::gateway::own::{OwnRequest, OwnUsage};
 pub use crate::gateway::question::Span;
 pub use crate::gateway::question::answered::{Answered, FinishedCall};
 pub use crate::gateway::question::caller::Caller;
+pub use crate::gateway::question::listing::{AccountPosts, PostSource};
 pub use crate::gateway::question::lookup::LookUp;
 pub use crate::gateway::question::merge::Merge;
 pub use crate::gateway::question::number_key::KeyText;
@@ -78,6 +79,7 @@ pub use crate::gateway::question::plan::{Call as PlannedCall, Missing, Plan, Rea
 pub use crate::gateway::question::prepare::{Deadline, Planned, Received};
 pub use crate::gateway::question::remarks::Remarks;
 pub use crate::gateway::question::text::JsonText;
+pub use crate::gateway::question::top::Ranked;
 pub use crate::gateway::question::tree::leaf::Leaf;
 pub use crate::gateway::question::tree::{Row, Rows, Walk};
 pub use crate::gateway::quota::QuotaLevel;

@@ -50,6 +50,15 @@ impl AccountRef {
     }
 }
 
+impl fmt::Display for AccountRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AccountRef::Id(user_id) => user_id.fmt(f),
+            AccountRef::ScreenName(name) => write!(f, "@{name}"),
+        }
+    }
+}
+
 /// Whether `name` can be a screen name: 1 to 20 of `A-Z`, `a-z`, `0-9` and `_`. X's limit is now 15 but was higher.
 pub fn is_screen_name(name: &str) -> bool {
     (1..=20).contains(&name.len())

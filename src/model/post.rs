@@ -37,6 +37,9 @@ pub fn created_at(id: u64) -> Option<OffsetDateTime> {
     (id >= FIRST_SNOWFLAKE).then_some(at)
 }
 
+/// The largest id: the upstream's ids are signed 64-bit numbers (reference 4.3).
+pub const LARGEST_ID: u64 = i64::MAX.unsigned_abs();
+
 /// The smallest id that a post created at `at` can have; its low 22 bits are free for a sequence.
 pub fn first_id_at(at: OffsetDateTime) -> u64 {
     let ms = at.unix_timestamp() * 1000 + i64::from(at.millisecond()) - EPOCH_MS;

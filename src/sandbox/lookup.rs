@@ -11,11 +11,10 @@ use crate::sandbox::http::errors::Refusal;
 use crate::sandbox::http::reply::Reply;
 use crate::sandbox::http::request::Arrival;
 use crate::sandbox::world::population::Post;
-use crate::sandbox::world::quota::Allowance;
-use crate::sandbox::{LookupForm, Sandbox};
+use crate::sandbox::world::quota::{Allowance, Quotas};
+use crate::sandbox::{LookupForm, Sandbox, Switches};
 
 const MOST_IDS: usize = 100;
-const MOST_DIGITS: usize = 19;
 /// Known parameters. Of the expansions only `author_id` has an effect, and the fields of added objects have none.
 const PARAMETERS: [&str; 8] = [
     "ids",
@@ -28,7 +27,7 @@ const PARAMETERS: [&str; 8] = [
     "user.fields",
 ];
 /// The fields of a post that may be requested. The sandbox has its id, its text and its author; it omits the rest.
-const FIELDS: [&str; 22] = [
+pub(in crate::sandbox) const FIELDS: [&str; 22] = [
     "attachments",
     "author_id",
     "context_annotations",
@@ -53,18 +52,29 @@ const FIELDS: [&str; 22] = [
     "withheld",
 ];
 
-/// Answers a look-up. Every answer to an app that may look posts up has rate headers.
+/// Answers a look-up.
 pub fn reply(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
-    let allowance = match admit(sandbox, arrival) {
+    counted(sandbox, arrival, Quotas::look_up, || {
+        let form = sandbox.state().switches.lookup_form;
+        read(arrival, form).map(|query| found(sandbox, &query, form))
+    })
+}
+
+/// How a request is counted, by the app that sends it and the time in seconds since 1970.
+type Count = fn(&mut Quotas, usize, &Switches, i64) -> Allowance;
+
+/// Answers an app that may look posts up, if it has quota left. Every answer to such an app has rate headers.
+pub(in crate::sandbox) fn counted(
+    sandbox: &Sandbox,
+    arrival: &Arrival,
+    count: Count,
+    answer: impl FnOnce() -> Result<Value, Refusal>,
+) -> Reply {
+    let allowance = match admit(sandbox, arrival, count) {
         Ok(allowance) => allowance,
         Err(refusal) => return refusal.into(),
     };
-    let answer = if allowance.is_spent {
-        Err(errors::too_many_requests())
-    } else {
-        let form = sandbox.state().switches.lookup_form;
-        read(arrival, form).map(|query| found(sandbox, &query, form))
-    };
+    let answer = if allowance.is_spent { Err(errors::too_many_requests()) } else { answer() };
     let mut reply = match answer {
         Ok(body) => Reply::json(StatusCode::OK, &body),
         Err(refusal) => refusal.into(),
@@ -74,7 +84,7 @@ pub fn reply(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
 }
 
 /// X accepts users' tokens as well, which see more; here they are refused, so that none is sent without need.
-fn admit(sandbox: &Sandbox, arrival: &Arrival) -> Result<Allowance, Refusal> {
+fn admit(sandbox: &Sandbox, arrival: &Arrival, count: Count) -> Result<Allowance, Refusal> {
     if !matches!(arrival.credentials, Credentials::Bearer(_)) {
         return Err(errors::unauthorized());
     }
@@ -86,7 +96,7 @@ fn admit(sandbox: &Sandbox, arrival: &Arrival) -> Result<Allowance, Refusal> {
     if app.is_some_and(|app| switches.unlisted_lookup_apps.iter().any(|name| name == app.name)) {
         return Err(errors::client_forbidden(caller.app as u64 + 1));
     }
-    Ok(state.quotas.look_up(caller.app, &switches, now_s))
+    Ok(count(&mut state.quotas, caller.app, &switches, now_s))
 }
 
 /// A look-up in good form.
@@ -107,15 +117,10 @@ fn read(arrival: &Arrival, form: LookupForm) -> Result<Query, Refusal> {
         LookupForm::Tweet => listed_in(&given, "tweet.fields"),
         LookupForm::Post | LookupForm::Includes => Vec::new(),
     };
-    let mut mistakes = parameter_mistakes(&given);
+    let mut mistakes = parameter_mistakes(&given, &PARAMETERS);
     let invalid_id = |text: &String| errors::invalid_parameter("ids", &ids, text);
     mistakes.extend(id_mistakes(&ids).iter().map(invalid_id));
-    for field in fields.iter().filter(|field| !FIELDS.contains(&&***field)) {
-        let known = FIELDS.join(",");
-        let text =
-            format!("The `tweet.fields` query parameter value [{field}] is not one of [{known}]");
-        mistakes.push(errors::invalid_parameter("tweet.fields", &fields, &text));
-    }
+    mistakes.extend(choice_mistakes("tweet.fields", &fields, &FIELDS));
     if !mistakes.is_empty() {
         return Err(errors::invalid_request(&mistakes));
     }
@@ -125,16 +130,20 @@ fn read(arrival: &Arrival, form: LookupForm) -> Result<Query, Refusal> {
 }
 
 /// The items of a parameter that is a list.
-fn listed_in(given: &[(String, String)], name: &str) -> Vec<String> {
+pub(in crate::sandbox) fn listed_in(given: &[(String, String)], name: &str) -> Vec<String> {
     let values = given.iter().filter(|pair| pair.0 == name && !pair.1.is_empty());
     values.flat_map(|pair| pair.1.split(',')).map(str::to_owned).collect()
 }
 
-fn parameter_mistakes(given: &[(String, String)]) -> Vec<Value> {
+/// Parameters that are not among the known ones, or given twice.
+pub(in crate::sandbox) fn parameter_mistakes(
+    given: &[(String, String)],
+    known: &[&str],
+) -> Vec<Value> {
     let mut mistakes = Vec::new();
     for (place, (name, value)) in given.iter().enumerate() {
-        let text = if !PARAMETERS.contains(&&**name) {
-            format!("The query parameter [{name}] is not one of [{}]", PARAMETERS.join(","))
+        let text = if !known.contains(&&**name) {
+            format!("The query parameter [{name}] is not one of [{}]", known.join(","))
         } else if given.iter().take(place).any(|earlier| earlier.0 == *name) {
             format!("Duplicate parameters are not allowed: the `{name}` query parameter")
         } else {
@@ -145,10 +154,27 @@ fn parameter_mistakes(given: &[(String, String)]) -> Vec<Value> {
     mistakes
 }
 
-fn id_mistakes(ids: &[String]) -> Vec<String> {
-    let is_id = |id: &str| {
-        (1..=MOST_DIGITS).contains(&id.len()) && id.bytes().all(|digit| digit.is_ascii_digit())
+/// Items of a parameter that it cannot have.
+pub(in crate::sandbox) fn choice_mistakes(
+    name: &str,
+    items: &[String],
+    known: &[&str],
+) -> Vec<Value> {
+    let unknown = items.iter().filter(|item| !known.contains(&&***item));
+    let mistake = |item: &String| {
+        let known = known.join(",");
+        let text = format!("The `{name}` query parameter value [{item}] is not one of [{known}]");
+        errors::invalid_parameter(name, items, &text)
     };
+    unknown.map(mistake).collect()
+}
+
+/// Whether a text has the form of an id: 1 to 19 digits.
+pub(in crate::sandbox) fn is_id(text: &str) -> bool {
+    (1..=19).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit())
+}
+
+fn id_mistakes(ids: &[String]) -> Vec<String> {
     let not_valid = |id: &String| format!("The `ids` query parameter value [{id}] is not valid");
     match ids.len() {
         0 => vec!["The `ids` query parameter can not be empty".to_owned()],

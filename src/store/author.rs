@@ -2,6 +2,7 @@
 //! the post, not about the caller. A known author never changes; caches are notified only of a wrong one.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 
 use time::OffsetDateTime;
 
@@ -29,6 +30,28 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// The newest posts of a user whose ids are in a range, newest first, as far as they are known; at most `most`.
+    pub async fn find_posts_of(
+        &self,
+        user: UserId,
+        ids: RangeInclusive<u64>,
+        most: usize,
+    ) -> Result<Vec<u64>, Error> {
+        let largest = i64::MAX.unsigned_abs();
+        let [first, last] = [ids.start(), ids.end()].map(|id| (*id).min(largest).cast_signed());
+        let query = self
+            .query(
+                "select post_id from author where user_id = $1 and post_id between $2 and $3
+                 order by post_id desc limit $4",
+            )
+            .bind(user.to_string())
+            .bind(first)
+            .bind(last)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let rows: Vec<(i64,)> = self.fetch_all_for_call(query).await?;
+        Ok(rows.into_iter().map(|(post,)| post.cast_unsigned()).collect())
     }
 
     /// Which of these users have an account with the app, in whatever state.

@@ -1,5 +1,5 @@
-//! Looking posts up by id to learn their authors: `GET /2/tweets` of X's API v2, in either of its two vocabularies
-//! (reference 8.1).
+//! Asking X's API v2 with the app's bearer token, and looking posts up by id to learn their authors: `GET /2/tweets`, in
+//! either of its two vocabularies (reference 8.1).
 
 use std::collections::HashMap;
 
@@ -31,6 +31,9 @@ pub enum LookUpError {
     BearerRejected,
     #[error("X does not allow the app to look posts up")]
     Forbidden,
+    /// The user does not exist, is suspended, or shows posts to followers alone.
+    #[error("X does not show this account's posts to the app")]
+    NotShown,
     #[error("the app's quota of look-ups is used up")]
     Quota {
         /// By X's clock.
@@ -70,18 +73,42 @@ struct User {
     username: Option<String>,
 }
 
+/// What version 2 of the API is asked for with a bearer token.
+pub trait Resource: Sync {
+    type Found: Send;
+
+    /// Its path below the version, with a query.
+    fn path(&self) -> String;
+
+    /// What a successful answer says.
+    fn read(&self, body: &[u8]) -> Result<Self::Found, LookUpError>;
+}
+
+/// The authors of at most [`MOST_LOOKED_UP`] posts. Posts that X does not find or may not show are left out.
+pub struct AuthorsOf<'a>(pub &'a [u64]);
+
+impl Resource for AuthorsOf<'_> {
+    type Found = HashMap<u64, UserId>;
+
+    fn path(&self) -> String {
+        let ids: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        format!("tweets?ids={}&{AUTHOR}", ids.join(","))
+    }
+
+    fn read(&self, body: &[u8]) -> Result<HashMap<u64, UserId>, LookUpError> {
+        authors(body, self.0).ok_or(LookUpError::Odd(200))
+    }
+}
+
 impl Upstream {
-    /// Makes one request for the authors of at most [`MOST_LOOKED_UP`] posts. Posts that X does not find or may not
-    /// show are left out.
-    pub async fn look_up(
+    /// Makes one request.
+    pub async fn look_up<R: Resource>(
         &self,
-        posts: &[u64],
+        wanted: &R,
         token: &Secret,
         effort: &mut UpstreamEffort,
-    ) -> Result<HashMap<u64, UserId>, LookUpError> {
-        let ids: Vec<String> = posts.iter().map(ToString::to_string).collect();
-        let query = format!("ids={}&{AUTHOR}", ids.join(","));
-        let url = format!("{}/2/tweets?{query}", self.api_url);
+    ) -> Result<R::Found, LookUpError> {
+        let url = format!("{}/2/{}", self.api_url, wanted.path());
         let request = self.tokens.get(url).header(AUTHORIZATION, bearer(token));
         effort.attempts += 1;
         effort.status = None;
@@ -98,7 +125,7 @@ impl Upstream {
         let (status, headers, body) = outcome.map_err(Failure::into_error)?;
         effort.status = Some(status.as_u16());
         match status {
-            StatusCode::OK => authors(&body, posts).ok_or(LookUpError::Odd(200)),
+            StatusCode::OK => wanted.read(&body),
             StatusCode::UNAUTHORIZED => Err(LookUpError::BearerRejected),
             StatusCode::FORBIDDEN => Err(LookUpError::Forbidden),
             StatusCode::TOO_MANY_REQUESTS => Err(LookUpError::Quota { until: reset(&headers) }),

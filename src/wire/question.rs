@@ -11,7 +11,8 @@ use crate::gateway::{self, FinishedCall, LookUp, PlannedCall, Signer, UpstreamEf
 use crate::model::AuthKind;
 use crate::model::usage::Saving;
 use crate::wire::schema::{
-    Called, Credentials, EngagementType, MissingReason, PostId, SavedBy, Time, UserId, described,
+    Called, Credentials, EngagementType, MissingReason, PostId, PostSource, SavedBy, Time, UserId,
+    described,
 };
 use crate::wire::time::rfc3339;
 
@@ -31,8 +32,35 @@ pub struct Report {
     #[schema(value_type = Vec<MadeCall>)]
     pub calls: Vec<Call>,
     pub missing: Vec<Missing>,
+    /// The accounts whose posts the question names with `posts_of`, and where these come from.
+    pub posts_of: Vec<PostsOf>,
+    /// The posts that `top` has kept, the first one first.
+    pub top: Vec<Ranked>,
     /// What of the question was read otherwise than it was written, such as an end in the future.
     pub notes: Vec<String>,
+}
+
+/// The posts of an account that a question is about.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AccountPosts)]
+pub struct PostsOf {
+    #[schema(value_type = UserId)]
+    pub account: String,
+    #[schema(value_type = PostSource)]
+    pub source: &'static str,
+    /// How many there are.
+    pub posts: usize,
+    /// Whether these are all that the question asks for.
+    pub complete: bool,
+}
+
+/// A post, with the number by which it was chosen.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RankedPost)]
+pub struct Ranked {
+    #[schema(value_type = PostId)]
+    pub tweet_id: String,
+    pub value: i64,
 }
 
 /// What is missing from an answer to a page, and how many calls it took.
@@ -146,6 +174,8 @@ pub struct Plan {
     pub missing: Vec<Missing>,
     pub cost: Cost,
     pub saved: Saved,
+    /// The accounts whose posts the question names with `posts_of`, with those that the plan is about.
+    pub posts_of: Vec<PostsOf>,
     /// What of the question was read otherwise than it was written, such as an end in the future.
     pub notes: Vec<String>,
 }
@@ -199,6 +229,11 @@ impl Call {
         }
     }
 
+    fn list(posts: usize) -> Call {
+        let asks = Asks { tweet_ids: Vec::new(), engagement_types: Vec::new(), probe: false };
+        Call { tweet_count: posts, asks: Some(asks), ..Call::lookup(&[]) }
+    }
+
     fn looked_up(made: &LookUp) -> Call {
         Call { went: Some(Went::of(made.effort)), ..Call::lookup(&made.posts) }
     }
@@ -246,7 +281,7 @@ impl From<&gateway::Missing> for Missing {
 
 impl From<&gateway::Planned> for Plan {
     fn from(planned: &gateway::Planned) -> Plan {
-        let gateway::Planned { plan, new_accounts, notes, held: _ } = planned;
+        let gateway::Planned { plan, new_accounts, notes, posts_of, held: _ } = planned;
         let cost = plan.cost();
         let lookups = (cost.lookups > 0).then_some(("lookup", cost.lookups));
         let calls = [("app-only", cost.app_only), ("user-context", cost.user_context)];
@@ -255,7 +290,8 @@ impl From<&gateway::Planned> for Plan {
             accounts: cost.accounts,
             new_accounts: *new_accounts,
         };
-        let lookups = plan.lookups.iter().map(|posts| Call::planned_lookup(posts));
+        let lists = plan.lists.iter().map(|posts| Call::list(*posts));
+        let lookups = lists.chain(plan.lookups.iter().map(|posts| Call::planned_lookup(posts)));
         Plan {
             calls: lookups.chain(plan.calls.iter().map(Call::planned)).collect(),
             missing: plan.missing.iter().map(Missing::from).collect(),
@@ -265,8 +301,26 @@ impl From<&gateway::Planned> for Plan {
                 too_old: plan.saved.too_old,
                 before_posts: plan.saved.before_posts,
             },
+            posts_of: posts_of.iter().map(PostsOf::from).collect(),
             notes: notes.clone(),
         }
+    }
+}
+
+impl From<&gateway::AccountPosts> for PostsOf {
+    fn from(posts: &gateway::AccountPosts) -> PostsOf {
+        PostsOf {
+            account: posts.account.to_string(),
+            source: posts.source.name(),
+            posts: posts.posts,
+            complete: posts.is_complete,
+        }
+    }
+}
+
+impl From<&gateway::Ranked> for Ranked {
+    fn from((post, value): &gateway::Ranked) -> Ranked {
+        Ranked { tweet_id: post.to_string(), value: *value }
     }
 }
 
@@ -275,12 +329,15 @@ impl Report {
         lookups: &[LookUp],
         calls: &[FinishedCall],
         missing: &[gateway::Missing],
+        (posts_of, top): (&[gateway::AccountPosts], &[gateway::Ranked]),
         notes: Vec<String>,
     ) -> Report {
         let lookups = lookups.iter().map(Call::looked_up);
         let calls = lookups.chain(calls.iter().map(Call::made)).collect();
         let missing: Vec<Missing> = missing.iter().map(Missing::from).collect();
-        Report { complete: missing.is_empty(), calls, missing, notes }
+        let posts_of = posts_of.iter().map(PostsOf::from).collect();
+        let top = top.iter().map(Ranked::from).collect();
+        Report { complete: missing.is_empty(), calls, missing, posts_of, top, notes }
     }
 }
 

@@ -4,7 +4,7 @@
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Schema, SchemaFormat};
 
-use crate::gateway::Reason;
+use crate::gateway::{self, Reason};
 use crate::model::webhook::Event;
 use crate::model::{self, AccountState, AuthKind, Metric};
 
@@ -37,7 +37,7 @@ described! {
     );
     Endpoint: one_of("An engagement endpoint.", model::Endpoint::ALL.map(model::Endpoint::name));
     Called: one_of(
-        "An engagement endpoint, or `lookup` for a look-up of posts' authors.",
+        "An engagement endpoint, or `lookup` for a look-up of posts' authors or an author's posts.",
         model::Endpoint::ALL.map(model::Endpoint::name).into_iter().chain(["lookup"]),
     );
     EngagementType: one_of(&engagement_types(), Metric::ALL.map(Metric::name));
@@ -56,6 +56,10 @@ described! {
     MissingReason: one_of(
         &missing_reasons(),
         Reason::ALL.map(Reason::name),
+    );
+    PostSource: one_of(
+        "Where the posts of an account come from. `x`: X's list of them. `known`: what was asked before, since X has not listed them.",
+        gateway::PostSource::ALL.map(gateway::PostSource::name),
     );
     SavedBy: one_of(
         "How a call was saved. `in_flight`: an equal one was under way. `kept`: the numbers were kept from earlier ones.",

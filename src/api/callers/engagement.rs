@@ -181,7 +181,7 @@ impl Form {
 
 /// Builds an answer whose body is written as it is read; its headers are known beforehand.
 pub(crate) fn whole(answered: Answered, form: Form, gzipped: bool, is_page: bool) -> Response {
-    let Answered { merged, held, lookups, calls, missing, notes } = answered;
+    let Answered { merged, held, lookups, calls, missing, notes, posts_of, top } = answered;
     let lacking = lacking(&missing);
     let note = (!notes.is_empty()).then(|| notes.join("; "));
     let note = note.and_then(|note| HeaderValue::from_str(&note).ok());
@@ -197,7 +197,7 @@ pub(crate) fn whole(answered: Answered, form: Form, gzipped: bool, is_page: bool
                 let report = PageReport::of(&lookups, &calls, &missing, notes);
                 Text::Json(JsonText::new(merged, Some((REPORT, &report))))
             } else {
-                let report = Report::of(&lookups, &calls, &missing, notes);
+                let report = Report::of(&lookups, &calls, &missing, (&posts_of, &top), notes);
                 Text::Json(JsonText::new(merged, Some((REPORT, &report))))
             }
         }

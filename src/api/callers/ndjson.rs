@@ -77,13 +77,13 @@ enum Rest {
 impl Lines {
     /// Queues the other groupings' numbers, and then the last line.
     fn end_with(&mut self, answered: Answered) -> Result<(), Error> {
-        let Answered { merged, held, lookups, calls, missing, notes } = answered;
+        let Answered { merged, held, lookups, calls, missing, notes, posts_of, top } = answered;
         let (remarks, walk) = merged.into_walk();
         let line = if self.is_page {
             let countersign = PageReport::of(&lookups, &calls, &missing, notes);
             serde_json::to_vec(&LastLine { countersign, remarks: &remarks })
         } else {
-            let countersign = Report::of(&lookups, &calls, &missing, notes);
+            let countersign = Report::of(&lookups, &calls, &missing, (&posts_of, &top), notes);
             serde_json::to_vec(&LastLine { countersign, remarks: &remarks })
         };
         let mut line = line.map_err(|error| Error::Internal(error.into()))?;

@@ -11,12 +11,14 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::model::grouping::{MAX_GROUPINGS, RESERVED_NAMES};
 use crate::model::{Endpoint, GroupBy, Metric};
 use crate::wire::question::{
-    Asks, CallToMake, Cost, MadeCall, Missing, MissingWindow, Plan, Report, Saved, Went,
+    Asks, CallToMake, Cost, MadeCall, Missing, MissingWindow, Plan, PostsOf, Ranked, Report, Saved,
+    Went,
 };
 use crate::wire::schema;
 use crate::wire::schema::{
     AccountRef, Called, Credentials, DeliveryState, Duration, EngagementType, EventType,
-    MissingReason, Outcome, PostId, PostRef, Role, SavedBy, State, Time, Url, UserId, one_of, text,
+    MissingReason, Outcome, PostId, PostRef, PostSource, Role, SavedBy, State, Time, Url, UserId,
+    one_of, text,
 };
 use crate::wire::usage::UsageLine;
 
@@ -28,9 +30,9 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
             all.insert(<$type as ToSchema>::name().into_owned(), $how(<$type>::schema()));
         )*};
     }
-    add!(whole; Report Plan Cost Saved MadeCall Went CallToMake Asks Missing MissingWindow);
+    add!(whole; Report Plan Cost Saved MadeCall Went CallToMake Asks Missing MissingWindow PostsOf Ranked);
     add!(as_is; UsageLine Outcome);
-    add!(as_is; State schema::Endpoint Called EngagementType Credentials Role MissingReason SavedBy EventType DeliveryState);
+    add!(as_is; State schema::Endpoint Called EngagementType Credentials Role MissingReason PostSource SavedBy EventType DeliveryState);
     add!(as_is; UserId PostId PostRef Time Url Duration AccountRef schema::Origin schema::Date);
     all.insert("Numbers".to_owned(), numbers());
     all.insert("EngagementAnswer".to_owned(), engagement_answer(ObjectBuilder::new()));
@@ -42,6 +44,7 @@ pub(super) fn all() -> BTreeMap<String, RefOr<Schema>> {
     }
     all.insert("TimeRange".to_owned(), time_range());
     all.insert("LastHours".to_owned(), last_hours());
+    all.insert("Top".to_owned(), top());
     all.insert("Question".to_owned(), question());
     all.insert("UpstreamError".to_owned(), upstream_error());
     all.insert("Verified".to_owned(), verified());
@@ -104,9 +107,24 @@ fn question() -> RefOr<Schema> {
         .item(named("TimeRange"))
         .item(named("LastHours"))
         .item(ObjectBuilder::new().schema_type(Type::Null));
-    let posts = list("PostRef", 1).description(Some(
-        "The posts, by id or URL. Ids that are whole numbers are accepted as well.",
+    let posts = list("PostRef", 1).schema_type(or_null(Type::Array)).description(Some(
+        "The posts, by id or URL. Ids that are whole numbers are accepted as well. Required unless `posts_of` is given.",
     ));
+    let posts_of = list("AccountRef", 1).schema_type(or_null(Type::Array)).max_items(Some(100)).description(Some(
+        "Connected accounts, instead of `tweet_ids`: their posts, without reposts, as far as `last` and `written` select them. They are X's lists of posts where the app may read these, and otherwise the posts that were asked for before; `posts_of` in the report says which.",
+    ));
+    let last = ObjectBuilder::new()
+        .schema_type(or_null(Type::Integer))
+        .minimum(Some(1))
+        .maximum(Some(3200.0))
+        .description(Some("The most posts of each account in `posts_of`: the newest ones. X lists no more than 3,200 of an account."));
+    let written = OneOfBuilder::new()
+        .description(Some("When the posts of `posts_of` were written: `{\"start\": …, \"end\": …}`, or `{\"last\": \"7d\"}`. Any time by default."))
+        .item(named("TimeRange"))
+        .item(named("LastHours"))
+        .item(ObjectBuilder::new().schema_type(Type::Null));
+    let top =
+        OneOfBuilder::new().item(named("Top")).item(ObjectBuilder::new().schema_type(Type::Null));
     let owners = ObjectBuilder::new()
         .schema_type(or_null(Type::Object))
         .description(Some("The posts' authors, if you know them: `{\"<post>\": \"<user id>\"}`, with the posts as in `tweet_ids`. Saves look-ups."))
@@ -120,14 +138,31 @@ fn question() -> RefOr<Schema> {
     closed(
         ObjectBuilder::new()
             .property("tweet_ids", posts)
-            .required("tweet_ids")
+            .property("posts_of", posts_of)
+            .property("last", last)
+            .property("written", written)
             .property("engagement_types", list("EngagementType", 1))
             .required("engagement_types")
             .property("window", window)
             .property("groupings", groupings)
             .property("accounts", accounts)
-            .property("owners", owners),
+            .property("owners", owners)
+            .property("top", top),
     )
+}
+
+fn top() -> RefOr<Schema> {
+    let count = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .description(Some("How many posts."));
+    let top = ObjectBuilder::new()
+        .description(Some("Keeps the posts that lead by one of the question's engagement types, over its whole window, and leaves all others out; of two with the same number, the newer one leads. Every grouping needs `tweet.id`, and one of them `engagement.type`."))
+        .property("by", named("EngagementType"))
+        .required("by")
+        .property("count", count)
+        .required("count");
+    closed(top)
 }
 
 fn time_range() -> RefOr<Schema> {

@@ -22,8 +22,16 @@ Exit codes:
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(in crate::cli) struct Arguments {
     /// Post ids or URLs, separated by commas or spaces; @FILE reads them from a file, - from standard input
-    #[arg(long, value_name = "IDS", required = true, num_args = 1..)]
+    #[arg(long, value_name = "IDS", required_unless_present = "posts_of", num_args = 1..)]
     pub(super) tweets: Vec<String>,
+    #[arg(long, value_name = "ACCOUNTS", num_args = 1.., conflicts_with = "tweets", help = "Instead of posts, the accounts that wrote them (user ids or @screen_names); needs --last, --written or both")]
+    pub(super) posts_of: Vec<String>,
+    /// Only the newest N posts of each account, at most 3200
+    #[arg(long, value_name = "N", requires = "posts_of")]
+    pub(super) last: Option<usize>,
+    /// Only posts written in this period: START..END, or the last days or hours, such as 7d
+    #[arg(long, value_name = "PERIOD", requires = "posts_of")]
+    pub(super) written: Option<String>,
     /// Engagement types, such as impressions,favorites
     #[arg(long, value_name = "NAMES", required = true, num_args = 1..)]
     pub(super) metrics: Vec<String>,
@@ -36,6 +44,9 @@ pub(in crate::cli) struct Arguments {
     pub(super) group_by: Vec<String>,
     #[arg(long, value_name = "ACCOUNTS", num_args = 1.., help = "Only use the tokens of these accounts (user ids or @screen_names)")]
     pub(super) accounts: Vec<String>,
+    /// Only print the COUNT posts that lead by a metric, such as impressions:10
+    #[arg(long, value_name = "METRIC:COUNT")]
+    pub(super) top: Option<String>,
     /// Maximum time for the answer, such as 20s; the gateway has a limit of its own
     #[arg(long, value_name = "DURATION")]
     pub(super) deadline: Option<String>,

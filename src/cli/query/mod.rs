@@ -16,7 +16,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{self, plain};
 use crate::cli::query::arguments::Arguments;
 use crate::cli::query::progress::Progress;
-use crate::client::{Client, Form};
+use crate::client::{Client, Form, Posts};
 use crate::config;
 
 /// How far beyond its deadline an answer may be before the gateway counts as unresponsive.
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 async fn ask(client: &Client, request: &read::Request, form: Form) -> Result<(), Failure> {
-    let progress = Progress::start(request.question.tweet_ids.len(), request.deadline);
+    let progress = Progress::start(posts(&request.question.posts), request.deadline);
     let mut answer = client.ask(&request.question, form, request.deadline).await?;
     let shows_itself = std::io::stdout().is_terminal();
     while let Some(piece) = answer.next().await? {
@@ -69,6 +69,16 @@ async fn ask(client: &Client, request: &read::Request, form: Form) -> Result<(),
     }
     let missing = summary::lines(&report.missing);
     Err(Failure::incomplete(anyhow!("the answer is incomplete; missing:\n{missing}")))
+}
+
+/// What a question is about, in words.
+fn posts(posts: &Posts) -> String {
+    match posts {
+        Posts::Named(ids) => output::count(ids.len(), "post", "posts"),
+        Posts::Of { accounts, .. } => {
+            format!("the posts of {}", output::count(accounts.len(), "account", "accounts"))
+        }
+    }
 }
 
 /// JSON on one line, or indented for a terminal.

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::cli::output;
-
 const AFTER: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_millis(100);
 const BAR: &str = "{bar:24} {msg}";
@@ -20,7 +18,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Shows nothing for the first second, and nothing at all if standard error is not a terminal. Ctrl-C removes it.
-    pub(super) fn start(posts: usize, deadline: Option<Duration>) -> Progress {
+    pub(super) fn start(posts: String, deadline: Option<Duration>) -> Progress {
         let bar = ProgressBar::with_draw_target(deadline.map(millis), ProgressDrawTarget::hidden());
         if std::io::stderr().is_terminal() {
             tokio::spawn(show(bar.clone(), posts, deadline));
@@ -47,7 +45,7 @@ impl Drop for Progress {
     }
 }
 
-async fn show(bar: ProgressBar, posts: usize, deadline: Option<Duration>) {
+async fn show(bar: ProgressBar, posts: String, deadline: Option<Duration>) {
     tokio::time::sleep(AFTER).await;
     let template = if deadline.is_some() { BAR } else { SPINNER };
     if let Ok(style) = ProgressStyle::with_template(template) {
@@ -59,7 +57,7 @@ async fn show(bar: ProgressBar, posts: usize, deadline: Option<Duration>) {
         if let Some(deadline) = deadline {
             bar.set_position(millis(waited.min(deadline)));
         }
-        bar.set_message(text(posts, &bar.prefix(), waited, deadline));
+        bar.set_message(text(&posts, &bar.prefix(), waited, deadline));
         bar.tick();
         tokio::time::sleep(EVERY).await;
     }
@@ -74,8 +72,7 @@ async fn end_at_interrupt(bar: ProgressBar) {
     }
 }
 
-fn text(posts: usize, numbers: &str, waited: Duration, deadline: Option<Duration>) -> String {
-    let posts = output::count(posts, "post", "posts");
+fn text(posts: &str, numbers: &str, waited: Duration, deadline: Option<Duration>) -> String {
     let received =
         if numbers.is_empty() { String::new() } else { format!(", {numbers} numbers received") };
     let most =
@@ -94,8 +91,14 @@ mod tests {
     #[test]
     fn the_line_shows_the_posts_the_time_and_the_numbers_received() {
         let s = Duration::from_secs;
-        assert_eq!(text(1, "", s(2), None), "querying 1 post, 2 s");
-        assert_eq!(text(9000, "", s(12), Some(s(20))), "querying 9000 posts, 12 s of at most 20s");
-        assert_eq!(text(2, "1200", s(3), None), "querying 2 posts, 1200 numbers received, 3 s");
+        assert_eq!(text("1 post", "", s(2), None), "querying 1 post, 2 s");
+        assert_eq!(
+            text("9000 posts", "", s(12), Some(s(20))),
+            "querying 9000 posts, 12 s of at most 20s"
+        );
+        assert_eq!(
+            text("2 posts", "1200", s(3), None),
+            "querying 2 posts, 1200 numbers received, 3 s"
+        );
     }
 }

@@ -9,7 +9,7 @@ use anyhow::anyhow;
 use crate::cli::failure::Failure;
 use crate::cli::output::plain;
 use crate::cli::query::arguments::Arguments;
-use crate::client::{Grouping, Question, Window};
+use crate::client::{Grouping, Posts, Question, Top, Window};
 use crate::model::suggestion::nearest;
 use crate::model::{AccountRef, GroupBy, Metric, post};
 
@@ -27,11 +27,12 @@ pub(super) struct Request {
 pub(super) fn request(arguments: &Arguments) -> Result<Request, Failure> {
     let mut mistakes = Vec::new();
     let question = Question {
-        tweet_ids: tweet_ids(&arguments.tweets, &mut mistakes),
-        metrics: metrics(&arguments.metrics, &mut mistakes),
+        posts: posts(arguments, &mut mistakes),
+        metrics: metrics("--metrics", &arguments.metrics, &mut mistakes),
         window: window(&arguments.window, &mut mistakes),
         groupings: groupings(&arguments.group_by, &mut mistakes),
-        accounts: accounts(&arguments.accounts, &mut mistakes),
+        accounts: accounts("--accounts", &arguments.accounts, &mut mistakes),
+        top: arguments.top.as_deref().and_then(|text| top(text, &mut mistakes)),
     };
     let deadline = arguments.deadline.as_deref().and_then(|text| deadline(text, &mut mistakes));
     if mistakes.is_empty() {
@@ -43,6 +44,37 @@ pub(super) fn request(arguments: &Arguments) -> Result<Request, Failure> {
         mistakes.push(format!("and {more} more"));
     }
     Err(Failure::general(anyhow!("{}", mistakes.join("\n"))))
+}
+
+fn posts(arguments: &Arguments, mistakes: &mut Vec<String>) -> Posts {
+    if arguments.posts_of.is_empty() {
+        return Posts::Named(tweet_ids(&arguments.tweets, mistakes));
+    }
+    if arguments.last.is_none() && arguments.written.is_none() {
+        mistakes.push("--posts-of: needs --last, such as 200, or --written, such as 7d".to_owned());
+    }
+    let written = arguments.written.as_deref().and_then(|text| {
+        let period = period(text);
+        if period.is_none() {
+            let right = "must be START..END such as 2026-01-01..2026-01-31, or the last days or hours such as 7d or 36h";
+            mistakes.push(format!("--written: {right}, not {}", quoted(text)));
+        }
+        period
+    });
+    let accounts = accounts("--posts-of", &arguments.posts_of, mistakes);
+    Posts::Of { accounts, last: arguments.last, written }
+}
+
+/// Reads `impressions:10`.
+fn top(text: &str, mistakes: &mut Vec<String>) -> Option<Top> {
+    let (name, count) = text.split_once(':').unwrap_or((text, ""));
+    let by = metrics("--top", &[name.to_owned()], mistakes).first().copied();
+    let count = count.parse().ok().filter(|count| *count > 0);
+    if count.is_none() {
+        let right = "must be a metric and how many posts, such as impressions:10";
+        mistakes.push(format!("--top: {right}, not {}", quoted(text)));
+    }
+    Some(Top { by: by?, count: count? })
 }
 
 fn tweet_ids(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
@@ -99,7 +131,7 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
-fn metrics(given: &[String], mistakes: &mut Vec<String>) -> Vec<Metric> {
+fn metrics(option: &str, given: &[String], mistakes: &mut Vec<String>) -> Vec<Metric> {
     let (mut metrics, before) = (Vec::new(), mistakes.len());
     for name in given.iter().flat_map(|text| items(text)) {
         if let Some(metric) = Metric::from_name(name) {
@@ -107,35 +139,36 @@ fn metrics(given: &[String], mistakes: &mut Vec<String>) -> Vec<Metric> {
         } else {
             let meant = Metric::meant_by(name).map(Metric::name);
             let hint = hint(meant, &Metric::ALL.map(Metric::name));
-            mistakes.push(format!("--metrics: {} is not an engagement type; {hint}", quoted(name)));
+            mistakes.push(format!("{option}: {} is not an engagement type; {hint}", quoted(name)));
         }
     }
     if metrics.is_empty() && mistakes.len() == before {
-        mistakes.push("--metrics: no engagement types given".to_owned());
+        mistakes.push(format!("{option}: no engagement types given"));
     }
     metrics
 }
 
 fn window(text: &str, mistakes: &mut Vec<String>) -> Window {
     match text {
-        "totals" => return Window::Totals,
-        "28hr" => return Window::TwentyEightHours,
-        _ => (),
-    }
-    let is_last = |digits: &str| !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
-    if text.strip_suffix(['d', 'h']).is_some_and(is_last) {
-        return Window::Last(text.to_owned());
-    }
-    match text.split_once("..") {
-        Some((start, end)) if !start.is_empty() && !end.is_empty() => {
-            Window::Range { start: start.to_owned(), end: end.to_owned() }
-        }
-        _ => {
+        "totals" => Window::Totals,
+        "28hr" => Window::TwentyEightHours,
+        _ => period(text).unwrap_or_else(|| {
             let right = "must be totals, 28hr, START..END such as 2026-01-01..2026-01-31, or the last days or hours such as 28d or 36h";
             mistakes.push(format!("--window: {right}, not {}", quoted(text)));
             Window::Totals
-        }
+        }),
     }
+}
+
+/// Reads `START..END`, `28d` or `36h`.
+fn period(text: &str) -> Option<Window> {
+    let is_last = |digits: &str| !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit());
+    if text.strip_suffix(['d', 'h']).is_some_and(is_last) {
+        return Some(Window::Last(text.to_owned()));
+    }
+    let (start, end) = text.split_once("..")?;
+    let is_range = !start.is_empty() && !end.is_empty();
+    is_range.then(|| Window::Range { start: start.to_owned(), end: end.to_owned() })
 }
 
 fn groupings(given: &[String], mistakes: &mut Vec<String>) -> Vec<Grouping> {
@@ -173,12 +206,12 @@ fn name_of(levels: &[GroupBy]) -> String {
     format!("by{}", levels.iter().map(word).collect::<String>())
 }
 
-fn accounts(given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
+fn accounts(option: &str, given: &[String], mistakes: &mut Vec<String>) -> Vec<String> {
     let mut accounts = Vec::new();
     for text in given.iter().flat_map(|text| items(text)) {
         if AccountRef::parse(text).is_none() {
             let right = "must be a user id of 1 to 19 digits or @screen_name";
-            mistakes.push(format!("--accounts: {right}, not {}", quoted(text)));
+            mistakes.push(format!("{option}: {right}, not {}", quoted(text)));
         }
         accounts.push(text.to_owned());
     }

@@ -33,8 +33,10 @@ pub(super) fn lines(missing: &[Missing]) -> String {
 }
 
 fn line(part: &Missing) -> String {
-    let posts = output::count(part.posts(), "post", "posts");
-    let mut line = format!("  {}, {posts}", plain(&part.reason));
+    let mut line = format!("  {}", plain(&part.reason));
+    if part.posts() > 0 {
+        let _ = write!(line, ", {}", output::count(part.posts(), "post", "posts"));
+    }
     if !part.tweet_ids.is_empty() {
         let shown: Vec<&str> =
             part.tweet_ids.iter().take(SHOWN_POSTS).map(String::as_str).collect();

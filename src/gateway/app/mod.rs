@@ -50,6 +50,8 @@ pub(in crate::gateway) struct AppState {
     /// Turns for the calls of questions, which run side by side.
     pub(in crate::gateway) question_turns: Arc<Turns>,
     pub(in crate::gateway) lookup_pause: LookupPause,
+    /// X has a quota of its own for lists of users' posts.
+    pub(in crate::gateway) list_pause: LookupPause,
     pub(in crate::gateway) pools: Pools,
     pub(in crate::gateway) flights: Arc<Flights>,
     breakers: [Arc<Breaker>; 3],
@@ -81,6 +83,7 @@ impl AppState {
             names: Cache::new("names", limits.cached_accounts, limits.negative_cache),
             question_turns: Turns::new(Rules::of(limits.question_calls)),
             lookup_pause: LookupPause::default(),
+            list_pause: LookupPause::default(),
         }
     }
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::admission::Held;
+use crate::gateway::question::listing::AccountPosts;
 use crate::gateway::question::lookup::LookUp;
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::plan::{Call, Missing};
+use crate::gateway::question::top::Ranked;
 use crate::model::usage::Saving;
 use crate::upstream::UpstreamEffort;
 
@@ -15,6 +17,10 @@ pub struct Answered {
     pub merged: Merge,
     /// The memory that it occupies until it is written.
     pub held: Held,
+    /// The accounts whose posts the question names, with where these come from.
+    pub posts_of: Vec<AccountPosts>,
+    /// The posts that were kept because of their numbers, the first one first.
+    pub top: Vec<Ranked>,
     /// Look-ups made before the calls.
     pub lookups: Vec<LookUp>,
     /// Calls in the order in which they ended.

@@ -13,15 +13,16 @@ use tracing::warn;
 
 use crate::gateway::app::AppState;
 use crate::gateway::app::bearer::BearerSource;
+use crate::gateway::app::pauses::LookupPause;
 use crate::gateway::question::caller::Caller;
 use crate::gateway::{Error, Gateway};
-use crate::model::{Secret, UserId};
-use crate::upstream::{LookUpError, UpstreamEffort};
+use crate::model::UserId;
+use crate::upstream::{AuthorsOf, LookUpError, Resource, UpstreamEffort};
 
 /// How long look-ups pause for an app that X does not allow to look posts up. Quota is back within that, too.
 const REFUSED: Duration = Duration::minutes(15);
 /// How long look-ups pause after any other failure.
-const FAILED: Duration = Duration::minutes(1);
+pub(super) const FAILED: Duration = Duration::minutes(1);
 
 /// A look-up that was made.
 pub struct LookUp {
@@ -36,8 +37,6 @@ pub struct Found {
     /// Look-ups in the order in which they ended.
     pub made: Vec<LookUp>,
 }
-
-type Outcome = Result<HashMap<u64, UserId>, LookUpError>;
 
 impl Gateway {
     pub(super) fn may_look_up(&self, app: &AppState) -> bool {
@@ -98,7 +97,9 @@ impl Gateway {
             return None;
         }
         let (mut effort, begun) = (UpstreamEffort::default(), self.0.clock.instant());
-        let outcome = timeout_at(deadline, self.request_authors(app, &posts, &mut effort)).await;
+        let wanted = AuthorsOf(&posts);
+        let requested = self.request_with_bearer(app, &wanted, &mut effort);
+        let outcome = timeout_at(deadline, requested).await;
         let authors = match outcome {
             Ok(Ok(Ok(authors))) => {
                 self.0.authors.hide(&posts, &authors).await;
@@ -118,37 +119,36 @@ impl Gateway {
 
     /// Asks with the app's bearer token, and once more with a newer one if X no longer accepts it. The outer error is
     /// that of minting a token.
-    async fn request_authors(
+    pub(super) async fn request_with_bearer<R: Resource>(
         &self,
         app: &Arc<AppState>,
-        posts: &[u64],
+        wanted: &R,
         effort: &mut UpstreamEffort,
-    ) -> Result<Outcome, Error> {
-        let request = async |token: &Secret, effort: &mut UpstreamEffort| {
-            self.0.upstream.look_up(posts, token, effort).await
-        };
+    ) -> Result<Result<R::Found, LookUpError>, Error> {
+        let upstream = &self.0.upstream;
         let settings = app.settings();
         if let (BearerSource::Configured, Some(token)) =
             (BearerSource::of(&settings), &settings.bearer_token)
         {
-            return Ok(request(token, effort).await);
+            return Ok(upstream.look_up(wanted, token, effort).await);
         }
         let bearer = self.get_bearer(app).await?;
-        match request(&bearer.token, effort).await {
+        match upstream.look_up(wanted, &bearer.token, effort).await {
             Err(LookUpError::BearerRejected) => {
                 let renewed = self.renew_bearer(app, bearer.generation).await?;
-                Ok(request(&renewed.token, effort).await)
+                Ok(upstream.look_up(wanted, &renewed.token, effort).await)
             }
             outcome => Ok(outcome),
         }
     }
 
-    fn pause_after(&self, error: &LookUpError) -> Duration {
+    pub(super) fn pause_after(&self, error: &LookUpError) -> Duration {
         match error {
             LookUpError::Forbidden | LookUpError::BearerRejected => REFUSED,
             LookUpError::Quota { until: Some(until) } => {
                 (*until - self.0.upstream.now()).clamp(Duration::SECOND, REFUSED)
             }
+            LookUpError::NotShown => Duration::ZERO,
             LookUpError::Quota { until: None } | LookUpError::Odd(_) | LookUpError::Upstream(_) => {
                 FAILED
             }
@@ -162,10 +162,7 @@ impl Gateway {
         pause: Duration,
         error: &(dyn std::error::Error + 'static),
     ) -> HashMap<u64, UserId> {
-        let now = self.0.upstream.now().unix_timestamp();
-        let before = app.lookup_pause.0.fetch_max(now + pause.whole_seconds(), Ordering::Relaxed);
-        // Look-ups in flight at the same time would log the same.
-        if before <= now {
+        if self.pause(&app.lookup_pause, pause) {
             let (app, pause) = (&app.name, pause.whole_seconds());
             warn!(
                 error,
@@ -173,5 +170,27 @@ impl Gateway {
             );
         }
         HashMap::new()
+    }
+
+    /// Pauses the app's lists of users' posts.
+    pub(super) fn pause_lists(
+        &self,
+        app: &AppState,
+        pause: Duration,
+        error: &(dyn std::error::Error + 'static),
+    ) {
+        if !pause.is_zero() && self.pause(&app.list_pause, pause) {
+            let (app, pause) = (&app.name, pause.whole_seconds());
+            warn!(
+                error,
+                app, pause, "posts could not be listed; lists pause for this many seconds"
+            );
+        }
+    }
+
+    /// Returns whether nothing was paused before: requests in flight at the same time would log the same.
+    fn pause(&self, pause: &LookupPause, length: Duration) -> bool {
+        let now = self.0.upstream.now().unix_timestamp();
+        pause.0.fetch_max(now + length.whole_seconds(), Ordering::Relaxed) <= now
     }
 }

@@ -136,6 +136,8 @@ impl Run {
             return Ok(Answered {
                 merged,
                 held,
+                posts_of: Vec::new(),
+                top: Vec::new(),
                 lookups: Vec::new(),
                 calls,
                 missing,

@@ -1,9 +1,10 @@
-//! One question of any size: what it asks (`read`), the upstream calls that answer it (`plan`), and their answers put
+//! One question of any size: what it asks (`read`, `selection`), the upstream calls that answer it (`plan`), and their answers put
 //! together again (`merge`, `tree` and `remarks`), written piece by piece (`text`), number by number or row by row
-//! (`numbers`), and how much memory that takes (`size`). All of that is pure; `authors` and `lookup` find the posts'
-//! authors, `bounds` limits what pages may ask, `admit` waits for the key's turn and for memory, `prepare`, `run` and `outcome` make the calls, `streaming`
+//! (`numbers`), and how much memory that takes (`size`). All of that is pure; `accounts` says whose tokens may be used, `authors` and `lookup` find the posts'
+//! authors, `listing` finds their posts, `top` keeps those with the highest numbers, `bounds` limits what pages may ask, `admit` waits for the key's turn and for memory, `prepare`, `run` and `outcome` make the calls, `streaming`
 //! hands out posts before all are complete, and `missing` says what is missing.
 
+mod accounts;
 pub mod admit;
 pub mod answered;
 pub mod authors;
@@ -11,6 +12,7 @@ pub mod bounds;
 pub mod caller;
 mod keeping;
 pub mod kept;
+pub mod listing;
 pub mod lookup;
 pub mod merge;
 mod missing;
@@ -25,9 +27,11 @@ mod read;
 mod recent;
 pub mod remarks;
 pub mod run;
+mod selection;
 pub mod size;
 mod streaming;
 pub mod text;
+pub mod top;
 pub mod tree;
 mod turn;
 mod window;
@@ -41,8 +45,10 @@ use crate::model::{AccountRef, Endpoint, GroupBy, Metric, UserId};
 /// A caller's question, validated.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Question {
-    /// Distinct posts, in the caller's order.
+    /// Distinct posts, in the caller's order; none yet where `posts_of` names them.
     pub posts: Vec<u64>,
+    /// Whose posts it is about, until these are known.
+    pub posts_of: Option<PostsOf>,
     /// Distinct metrics, all served by the window's endpoint.
     pub metrics: Vec<Metric>,
     pub window: Window,
@@ -51,10 +57,32 @@ pub struct Question {
     pub accounts: Option<Vec<AccountRef>>,
     /// Posts' authors, where the caller names them.
     pub owners: HashMap<u64, UserId>,
+    /// The posts that are kept in the answer; `None` for all.
+    pub top: Option<Top>,
     /// What was read otherwise than it was written, in words.
     pub notes: Vec<String>,
     /// Whether its window depends on the present, of which our clock alone has given the exact time.
     pub is_by_our_clock: bool,
+}
+
+/// Posts that are named by their authors.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PostsOf {
+    /// Distinct accounts, in the caller's order.
+    pub accounts: Vec<AccountRef>,
+    /// The most posts of each account: the newest. `None` for all that X lists.
+    pub last: Option<usize>,
+    /// When they were written; `None` for any time.
+    pub written: Option<Span>,
+}
+
+/// The posts with the highest numbers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Top {
+    /// One of the question's engagement types.
+    pub by: Metric,
+    /// How many posts, at least 1.
+    pub count: usize,
 }
 
 /// The time that a question is about, which decides the endpoint.
@@ -88,6 +116,12 @@ pub struct Limits {
 }
 
 impl Question {
+    /// The most posts that it may be about; `most` is the limit of all questions.
+    pub(super) fn most_posts(&self, most: usize) -> usize {
+        let named = |of: &PostsOf| of.accounts.len().saturating_mul(of.most()).min(most);
+        self.posts_of.as_ref().map_or(self.posts.len(), named)
+    }
+
     pub fn needs_authors(&self) -> bool {
         self.metrics.iter().any(|metric| self.needs_author(*metric))
     }

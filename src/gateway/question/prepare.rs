@@ -18,6 +18,7 @@ use crate::gateway::question::answered::Answered;
 use crate::gateway::question::authors::visible_authors;
 use crate::gateway::question::bounds::page::for_page;
 use crate::gateway::question::caller::Caller;
+use crate::gateway::question::listing::{AccountPosts, Listed};
 use crate::gateway::question::merge::Merge;
 use crate::gateway::question::plan::{Known, MOST_CANDIDATES, Missing, Plan, Reason, plan};
 use crate::gateway::question::run::Run;
@@ -25,9 +26,8 @@ use crate::gateway::question::size::Sent;
 use crate::gateway::question::streaming::Parts;
 use crate::gateway::question::turn::QuestionTurn;
 use crate::gateway::question::{Limits, Question, Window};
-use crate::gateway::{Detail, Error, Gateway};
-use crate::model::{AccountRef, AccountState, UserId};
-use crate::store::{AccountFilter, Store};
+use crate::gateway::{Error, Gateway};
+use crate::model::{AccountState, UserId};
 
 /// The most posts in a part of an answer, if each has few numbers.
 const MOST_POSTS: usize = 250;
@@ -37,6 +37,9 @@ const READING: usize = 12;
 const KEPT: usize = 2;
 /// The most bytes that a plan takes per post and slice of time, in memory and as text, where posts share calls.
 const PLANNED_POST: usize = 64;
+
+/// The memory for a post that X has listed, with its author.
+const LISTED_POST: usize = 128;
 
 /// A question as received, with its key's turn and the memory held for it.
 pub struct Received {
@@ -78,6 +81,8 @@ pub struct Planned {
     pub new_accounts: usize,
     /// What was read otherwise than it was written, in words.
     pub notes: Vec<String>,
+    /// The accounts whose posts the question names, with those that the plan is about.
+    pub posts_of: Vec<AccountPosts>,
     /// The memory that it occupies until it is dropped.
     pub held: Held,
 }
@@ -85,6 +90,13 @@ pub struct Planned {
 /// Reserves a page's calls.
 fn need(spending: &mut Option<Spending>, calls: usize) -> Result<(), Error> {
     spending.as_mut().map_or(Ok(()), |spending| spending.need(calls))
+}
+
+impl Question {
+    /// The memory for a post before it is known what its numbers take.
+    fn bytes_of_post(&self) -> usize {
+        self.slices() * PLANNED_POST + if self.posts_of.is_some() { LISTED_POST } else { 0 }
+    }
 }
 
 impl Gateway {
@@ -112,7 +124,18 @@ impl Gateway {
         let token = caller.token.clone();
         let (app, mut question, mut held, _turn) =
             self.read_question(key, token.clone(), received, end).await?;
+        let mut listed = Listed::default();
+        if question.posts_of.is_some() {
+            let (expected, each) =
+                (question.most_posts(self.0.limits.question_posts), question.bytes_of_post());
+            // Boxed, since it is seldom needed and large.
+            listed = Box::pin(self.list_posts(app, caller, &mut question, deadline.half())).await?;
+            let surplus = each * expected.saturating_sub(question.posts.len());
+            held.shrink_to(held.bytes().saturating_sub(surplus));
+        }
         let most = if question.window == Window::Totals { MOST_POSTS } else { 1 };
+        // Which posts are kept is known only in the end.
+        let parts = parts.filter(|_| question.top.is_none());
         let sent = if parts.is_some() { Sent::Lines } else { Sent::Whole };
         // At most half of the time, so that a slow look-up leaves enough to go on without it.
         let mut spending = None;
@@ -120,13 +143,13 @@ impl Gateway {
             // Boxed, since services need none of it.
             spending = Some(Box::pin(self.begin_spending(token, &caller.made)).await);
         }
-        let mut looked_up = Vec::new();
+        let mut looked_up = std::mem::take(&mut listed.made);
         let author = token.as_ref().and_then(|token| token.bounds.author);
         if let (Some(author), Some(spending)) = (author, &mut spending) {
             let means = (spending, deadline.half());
             // Boxed, since it is seldom needed and large.
             let required = self.require_author(app, caller, (author, &mut question), means);
-            looked_up = Box::pin(required).await?;
+            looked_up.extend(Box::pin(required).await?);
         }
         let mut authors = self.find_authors(&question).await;
         let mut plan = self.plan_for(key, app, &question, &authors).await?;
@@ -143,7 +166,7 @@ impl Gateway {
             need(&mut spending, lookups.len() + plan.calls.len())?;
         }
         let mut found = self.look_up_all(app, caller, lookups, deadline.half()).await;
-        found.made.extend(looked_up);
+        looked_up.append(&mut found.made);
         if !found.authors.is_empty() {
             authors.extend(&found.authors);
             plan = self.plan_for(key, app, &question, &authors).await?;
@@ -155,13 +178,19 @@ impl Gateway {
         let run = Run::new(self, app, caller, &question, size, parts);
         let (answered, ()) = tokio::join!(
             Box::pin(run.answer(&question, plan, held, end)),
-            self.learn_authors(found.authors, HashSet::new())
+            self.learn_authors(
+                found.authors.into_iter().chain(listed.authors).collect(),
+                HashSet::new()
+            )
         );
-        let notes = question.notes;
+        let notes = [question.notes, listed.notes].concat();
         if let Some(spending) = spending {
             spending.end();
         }
-        answered.map(|answered| Answered { lookups: found.made, notes, ..answered })
+        answered.map(|mut answered| {
+            let top = question.top.map(|top| answered.merged.keep_top(top)).unwrap_or_default();
+            Answered { lookups: looked_up, notes, posts_of: listed.accounts, top, ..answered }
+        })
     }
 
     /// The calls that would answer a question; none is made.
@@ -171,15 +200,19 @@ impl Gateway {
         received: Received,
         deadline: Deadline,
     ) -> Result<Planned, Error> {
-        let (app, question, held, _turn) =
+        let (app, mut question, held, _turn) =
             self.read_question(key, None, received, deadline.end).await?;
+        let (lists, listed) = self.plan_lists(key, app, &mut question).await?;
         let authors = self.find_authors(&question).await;
-        let plan = self.plan_for(key, app, &question, &authors).await?;
+        let mut plan = self.plan_for(key, app, &question, &authors).await?;
+        plan.lists = lists;
         let now = self.now();
         let accounts = plan.calls.iter().filter_map(|call| call.signer.account());
         let new: HashSet<UserId> =
             accounts.filter(|account| !app.month.has(*account, now)).collect();
-        Ok(Planned { plan, new_accounts: new.len(), notes: question.notes, held })
+        let notes = [question.notes, listed.notes].concat();
+        let posts_of = listed.accounts;
+        Ok(Planned { plan, new_accounts: new.len(), notes, posts_of, held })
     }
 
     async fn read_question(
@@ -202,7 +235,7 @@ impl Gateway {
         };
         let question = self.read_in_time(&body, read, is_sound).await?;
         let app = self.granted_app(key, question.window.endpoint())?;
-        let planned = question.posts.len().saturating_mul(question.slices() * PLANNED_POST);
+        let planned = question.most_posts(limits.posts).saturating_mul(question.bytes_of_post());
         let kept = planned.saturating_add(KEPT * body.len());
         held.shrink_to(kept);
         self.grow_memory(&mut held, kept, end).await?;
@@ -273,89 +306,5 @@ impl Gateway {
             }
         }
         Ok(plan)
-    }
-
-    /// The users among these who have an account. Unknown users are looked up together: there may be thousands.
-    async fn connected(&self, app: &AppState, users: Vec<UserId>) -> Result<Vec<UserId>, Error> {
-        let (mut connected, mut others) = (Vec::new(), Vec::new());
-        for user in users {
-            let is_known = app.accounts.peek(&user).await.is_some();
-            if is_known { connected.push(user) } else { others.push(user) }
-        }
-        if !others.is_empty() {
-            let (app, others) = (&*app.name, &*others);
-            let find = |store: Store| async move { Ok(store.find_connected(app, others).await?) };
-            // Boxed, since it is seldom needed and large.
-            connected.extend(Box::pin(self.read_patiently(find)).await?);
-        }
-        Ok(connected)
-    }
-
-    /// The accounts whose tokens the key and the question allow; `None` for all of the app's.
-    async fn allowed_accounts(
-        &self,
-        key: &KnownKey,
-        app: &Arc<AppState>,
-        question: &Question,
-    ) -> Result<Option<Vec<UserId>>, Error> {
-        let of_key = key.key.scopes.accounts.as_ref();
-        let Some(named) = &question.accounts else { return Ok(of_key.cloned()) };
-        let (mut allowed, mut problems) = (Vec::new(), Vec::new());
-        for (index, named) in named.iter().enumerate() {
-            let user_id = match named {
-                AccountRef::Id(user_id) => Some(*user_id),
-                AccountRef::ScreenName(name) => self.find_user(app, name, Some(key)).await?,
-            };
-            let user_id = user_id.filter(|user| of_key.is_none_or(|of_key| of_key.contains(user)));
-            let known = match user_id {
-                Some(user_id) => self.find_account(app, user_id).await?.map(|_| user_id),
-                None => None,
-            };
-            // The same account may be named by id and by screen name.
-            allowed.extend(known.filter(|user| !allowed.contains(user)));
-            if known.is_none() {
-                let detail = "there is no such account for this key";
-                problems.push(Detail::at(&format!("/accounts/{index}"), detail));
-            }
-        }
-        if problems.is_empty() { Ok(Some(allowed)) } else { Err(Error::InvalidRequest(problems)) }
-    }
-
-    /// The accounts to try for posts of unknown author: active ones among those allowed. If the app may use no further
-    /// accounts this month, only accounts already used this month are considered.
-    async fn candidates(
-        &self,
-        app: &Arc<AppState>,
-        allowed: Option<&[UserId]>,
-    ) -> Result<Vec<UserId>, Error> {
-        let now = self.now();
-        let allowed: Option<Vec<UserId>> = match (allowed, app.month.last_ones(now)) {
-            (Some(allowed), Some(_)) => {
-                Some(allowed.iter().copied().filter(|user| app.month.has(*user, now)).collect())
-            }
-            (allowed, last_ones) => allowed.map(<[UserId]>::to_vec).or(last_ones),
-        };
-        let Some(allowed) = allowed else {
-            let filter = AccountFilter {
-                app: Some(app.name.clone()),
-                state: Some(AccountState::Active),
-                search: None,
-                after: None,
-                limit: u32::try_from(MOST_CANDIDATES).unwrap_or(u32::MAX),
-            };
-            let listed = self.0.store.list_accounts(&filter).await?;
-            return Ok(listed.into_iter().map(|account| account.user_id).collect());
-        };
-        let mut active = Vec::new();
-        for user_id in allowed {
-            let known = self.find_account(app, user_id).await?;
-            if known.is_some_and(|known| known.stored.account.state == AccountState::Active) {
-                active.push(user_id);
-            }
-            if active.len() == MOST_CANDIDATES {
-                break;
-            }
-        }
-        Ok(active)
     }
 }

@@ -14,13 +14,21 @@ use crate::model::{AccountRef, Endpoint, GroupBy, UserId, post};
 
 const ACCOUNTS: Path = Path::Key(&Path::Root, "accounts");
 const OWNERS: Path = Path::Key(&Path::Root, "owners");
-const KEYS: [&str; 6] =
-    ["tweet_ids", "engagement_types", "window", "groupings", "accounts", "owners"];
+const KEYS: [&str; 10] = [
+    "tweet_ids",
+    "posts_of",
+    "last",
+    "written",
+    "engagement_types",
+    "window",
+    "groupings",
+    "accounts",
+    "owners",
+    "top",
+];
 /// What a post may be named by.
 const POST: &str =
     "a post id of 1 to 19 digits, as a string or a whole number, or the URL of a post";
-/// The upstream's ids are signed 64-bit numbers, and a larger one spoils a whole call (reference 4.3).
-const LARGEST_POST_ID: u64 = i64::MAX.unsigned_abs();
 /// The key of the gateway's own report in an answer.
 const REPORT: &str = "countersign";
 /// Limited because the name is repeated on every line of a table.
@@ -37,7 +45,11 @@ impl Question {
             part.duplicates(&Path::Root, &root, 1);
             part.unknown_keys(&Path::Root, &root, &KEYS);
         });
-        let posts = problems.part(&IDS, |part| part.posts(root.member("tweet_ids"), limits));
+        let selection = problems.selection(&root, limits, now);
+        let posts = match selection {
+            Some(_) => Vec::new(),
+            None => problems.part(&IDS, |part| part.posts(root.member("tweet_ids"), limits)),
+        };
         let endpoint = endpoint_of(&root);
         let metrics =
             problems.part(&TYPES, |part| part.metrics(endpoint, root.member("engagement_types")));
@@ -47,15 +59,31 @@ impl Question {
         let groupings =
             problems.part(&GROUPINGS, |part| part.named(endpoint, given(&root, "groupings")));
         let accounts = given(&root, "accounts");
-        let accounts = accounts.map(|node| problems.part(&ACCOUNTS, |part| part.accounts(node)));
-        let owners = given(&root, "owners");
+        let accounts = accounts.map(|node| {
+            problems.part(&ACCOUNTS, |part| part.accounts(&ACCOUNTS, node, MOST_ACCOUNTS))
+        });
+        let owners = given(&root, "owners").filter(|_| selection.is_none());
         let owners = owners.map(|node| problems.part(&OWNERS, |part| part.owners(node, &posts)));
+        let top = problems.top(&root, (&metrics, &groupings), limits);
         let problems = problems.into_details();
         let Some(read) = window.filter(|_| problems.is_empty()) else { return Err(problems) };
-        let ReadWindow { window, is_by_our_clock, notes } = read;
-        let owners = owners.unwrap_or_default();
-        let metrics = each_once(metrics);
-        Ok(Question { posts, metrics, window, groupings, accounts, owners, notes, is_by_our_clock })
+        let (posts_of, written) = selection.unzip();
+        let reads = [Some(read), written.flatten()].map(Option::unwrap_or_default);
+        let is_by_our_clock = reads.iter().any(|read| read.is_by_our_clock);
+        let [ReadWindow { window, mut notes, .. }, written] = reads;
+        notes.extend(written.notes);
+        Ok(Question {
+            posts,
+            posts_of,
+            metrics: each_once(metrics),
+            window,
+            groupings,
+            accounts,
+            owners: owners.unwrap_or_default(),
+            top,
+            notes,
+            is_by_our_clock,
+        })
     }
 }
 
@@ -108,8 +136,9 @@ impl Problems {
         for (index, item) in items.iter().enumerate() {
             let at = Path::Index(&IDS, index);
             match named_post(item) {
-                Some(id) if id <= LARGEST_POST_ID => posts.push(id),
-                Some(_) => self.add(&at, format_args!("no post id is above {LARGEST_POST_ID}")),
+                // A larger one spoils a whole call.
+                Some(id) if id <= post::LARGEST_ID => posts.push(id),
+                Some(_) => self.add(&at, format_args!("no post id is above {}", post::LARGEST_ID)),
                 None => self.no_post_id(&at, item, POST),
             }
         }
@@ -139,11 +168,16 @@ impl Problems {
         named.into_iter().map(grouping).collect()
     }
 
-    fn accounts(&mut self, node: &Node<'_>) -> Vec<AccountRef> {
-        let items = self.list(&ACCOUNTS, Some(node), "accounts");
-        if items.len() > MOST_ACCOUNTS {
+    pub(super) fn accounts(
+        &mut self,
+        at: &Path<'_>,
+        node: &Node<'_>,
+        most: usize,
+    ) -> Vec<AccountRef> {
+        let items = self.list(at, Some(node), "accounts");
+        if items.len() > most {
             let count = items.len();
-            self.add(&ACCOUNTS, format_args!("has {count} accounts; name at most {MOST_ACCOUNTS}"));
+            self.add(at, format_args!("has {count} accounts; name at most {most}"));
             return Vec::new();
         }
         let mut accounts = Vec::with_capacity(items.len());
@@ -155,7 +189,7 @@ impl Problems {
             };
             if named.is_none() {
                 let right = "must be a user id of 1 to 19 digits or @screen_name";
-                self.add(&Path::Index(&ACCOUNTS, index), format_args!("{right}{}", quoted(item)));
+                self.add(&Path::Index(at, index), format_args!("{right}{}", quoted(item)));
             }
             accounts.extend(named);
         }

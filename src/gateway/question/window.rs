@@ -8,13 +8,19 @@ use crate::gateway::question::{Span, Window, hour_of};
 
 pub(super) const WINDOW: Path = Path::Key(&Path::Root, "window");
 
-/// A window, and how it came about.
+/// A window, and how it came about; by default that of a question which names none.
 pub(super) struct ReadWindow {
     pub(super) window: Window,
     /// Whether it depends on the present, of which our clock alone has given the exact time.
     pub(super) is_by_our_clock: bool,
     /// What was read otherwise than it was written.
     pub(super) notes: Vec<String>,
+}
+
+impl Default for ReadWindow {
+    fn default() -> ReadWindow {
+        ReadWindow::plain(Window::Totals)
+    }
 }
 
 impl ReadWindow {
@@ -130,8 +136,9 @@ impl Problems {
         }
         let cut = now.at.max(start);
         let (given, until) = (rfc3339(end), rfc3339(cut));
+        let name = at.to_string().trim_start_matches('/').to_owned();
         let notes =
-            vec![format!("window.end, {given}, is in the future; counted until now, {until}")];
+            vec![format!("{name}.end, {given}, is in the future; counted until now, {until}")];
         let window = Window::Range(in_whole_seconds(start, cut));
         Some(ReadWindow { window, is_by_our_clock: now.is_exact(), notes })
     }

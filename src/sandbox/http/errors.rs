@@ -338,3 +338,43 @@ pub fn post_not_authorized(id: &str) -> Value {
         "type": "https://api.twitter.com/2/problems/not-authorized-for-resource",
     })
 }
+
+/// Version 2, instead of a user's posts: no such user.
+pub fn user_not_found(id: &str) -> Value {
+    json!({
+        "value": id,
+        "detail": format!("Could not find user with id: [{id}]."),
+        "title": "Not Found Error",
+        "resource_type": "user",
+        "parameter": "id",
+        "resource_id": id,
+        "type": "https://api.twitter.com/2/problems/resource-not-found",
+    })
+}
+
+/// Version 2, instead of a user's posts: a user whose posts are for followers.
+pub fn user_not_authorized(id: &str) -> Value {
+    json!({
+        "resource_id": id,
+        "parameter": "id",
+        "resource_type": "user",
+        "section": "data",
+        "title": "Authorization Error",
+        "value": id,
+        "detail": format!("Sorry, you are not authorized to see the user with id: [{id}]."),
+        "type": "https://api.twitter.com/2/problems/not-authorized-for-resource",
+    })
+}
+
+/// Version 2, instead of a user's posts: a suspended user.
+pub fn user_suspended(id: &str) -> Value {
+    json!({
+        "value": id,
+        "detail": format!("User has been suspended: [{id}]."),
+        "title": "Forbidden",
+        "resource_type": "user",
+        "parameter": "id",
+        "resource_id": id,
+        "type": "https://api.twitter.com/2/problems/resource-not-found",
+    })
+}

@@ -10,7 +10,7 @@ use crate::sandbox::http::request::Arrival;
 use crate::sandbox::http::{errors, faults};
 use crate::sandbox::oauth::{bearer, connected_apps, pages, profile};
 use crate::sandbox::oauth::{consent, exchange};
-use crate::sandbox::{Sandbox, engagement, lookup};
+use crate::sandbox::{Sandbox, engagement, lookup, post_list};
 
 /// Answers any request that is not for the sandbox's own interface.
 pub async fn handle(State(sandbox): State<Sandbox>, request: Request) -> Response {
@@ -64,6 +64,9 @@ fn route(sandbox: &Sandbox, arrival: &Arrival) -> Reply {
         ("POST", "/oauth2/token", _) => bearer::mint(sandbox, arrival),
         ("POST", "/oauth2/invalidate_token", _) => bearer::invalidate(sandbox, arrival),
         ("GET", "/2/tweets", _) => lookup::reply(sandbox, arrival),
+        ("GET", path, _) if post_list::user_of(path).is_some() => {
+            post_list::reply(sandbox, arrival)
+        }
         ("GET", "/1.1/account/verify_credentials.json", _) => profile::reply(sandbox, arrival),
         (_, path, _) if is_coded(path, host) => errors::coded(34).into(),
         _ => errors::no_route().into(),

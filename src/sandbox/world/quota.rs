@@ -18,6 +18,8 @@ pub enum Pool {
     Mint(usize),
     /// Posts looked up by an app.
     Lookup(usize),
+    /// Pages of users' posts listed by an app.
+    PostList(usize),
 }
 
 /// Counters of the present minute and second.
@@ -91,9 +93,17 @@ impl Quotas {
 
     /// Counts a look-up of posts at `now_s`.
     pub fn look_up(&mut self, app: usize, switches: &Switches, now_s: i64) -> Allowance {
-        let limit = switches.lookups_per_15_minutes;
-        let (left, is_spent) =
-            self.count(Pool::Lookup(app), Window::Minute(LOOKUP_WINDOW_S), limit, now_s);
+        self.count_of_quarter(Pool::Lookup(app), switches.lookups_per_15_minutes, now_s)
+    }
+
+    /// Counts a page of a user's posts at `now_s`.
+    pub fn list_posts(&mut self, app: usize, switches: &Switches, now_s: i64) -> Allowance {
+        self.count_of_quarter(Pool::PostList(app), switches.post_lists_per_15_minutes, now_s)
+    }
+
+    /// Counts a call of version 2 of the API, whose quotas are for 15 minutes.
+    fn count_of_quarter(&mut self, pool: Pool, limit: u32, now_s: i64) -> Allowance {
+        let (left, is_spent) = self.count(pool, Window::Minute(LOOKUP_WINDOW_S), limit, now_s);
         let headers = vec![
             ("x-rate-limit-limit", i64::from(limit)),
             ("x-rate-limit-remaining", left),

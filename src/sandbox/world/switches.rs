@@ -42,11 +42,13 @@ pub struct Switches {
     pub mints_per_minute: u32,
     /// Look-ups of posts in 15 minutes, for each app.
     pub lookups_per_15_minutes: u32,
+    /// Pages of users' posts listed in 15 minutes, for each app.
+    pub post_lists_per_15_minutes: u32,
     /// How far the sandbox's clock is ahead.
     pub clock_offset_s: i64,
     /// Names of apps that X's account manager has not put on the list.
     pub unlisted_apps: Vec<String>,
-    /// Names of apps that may not look posts up.
+    /// Names of apps that may not look posts up, or list a user's.
     pub unlisted_lookup_apps: Vec<String>,
     /// Names of apps that X has suspended: whatever they sign is refused with code 416.
     pub suspended_apps: Vec<String>,
@@ -77,6 +79,7 @@ impl Default for Switches {
             per_second: 10_000,
             mints_per_minute: 1_000,
             lookups_per_15_minutes: 100_000,
+            post_lists_per_15_minutes: 100_000,
             clock_offset_s: 0,
             unlisted_apps: Vec::new(),
             unlisted_lookup_apps: Vec::new(),

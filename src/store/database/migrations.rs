@@ -24,7 +24,7 @@ pub struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         version: 1,
         name: "initial",
@@ -62,6 +62,13 @@ const MIGRATIONS: [Migration; 5] = [
         oldest_program: 2,
         postgres: include_str!("../../../migrations/postgres/0005_causes.sql"),
         sqlite: include_str!("../../../migrations/sqlite/0005_causes.sql"),
+    },
+    Migration {
+        version: 6,
+        name: "posts_of_authors",
+        oldest_program: 2,
+        postgres: include_str!("../../../migrations/postgres/0006_posts_of_authors.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0006_posts_of_authors.sql"),
     },
 ];
 

@@ -22,6 +22,8 @@ pub(crate) fn status_of(reason: Reason) -> StatusCode {
 pub(crate) fn explain(missing: &[Missing]) -> String {
     let texts = missing.iter().take(5).map(|missing| {
         let posts = match missing.posts.len() {
+            // No post is known of which something could be missing.
+            0 => return missing.detail.clone(),
             1 => "1 post is".to_owned(),
             posts => format!("{posts} posts are"),
         };

@@ -17,8 +17,8 @@ use crate::model::{Endpoint, GroupBy, Metric};
 const KEYS: [&str; 4] = ["tweet_ids", "engagement_types", "window", "groupings"];
 /// From here on, JavaScript's numbers are not exact.
 const MOST_EXACT: u64 = 1 << 53;
-/// Members that would say whose credentials to use.
-const OF_SERVICES: [&str; 2] = ["accounts", "owners"];
+/// Members that would say whose credentials to use, or have X list posts.
+const OF_SERVICES: [&str; 6] = ["accounts", "owners", "posts_of", "last", "written", "top"];
 
 impl Bounds {
     /// Reads a page's body at the time `now`, or says everything that is wrong with it; else everything that goes beyond
@@ -67,11 +67,13 @@ impl Bounds {
         }
         Ok(Question {
             posts,
+            posts_of: None,
             metrics: each_once(metrics),
             window,
             groupings,
             accounts: None,
             owners: HashMap::new(),
+            top: None,
             notes,
             is_by_our_clock,
         })

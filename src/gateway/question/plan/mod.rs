@@ -45,6 +45,8 @@ pub struct Plan {
     /// Posts whose authors are to be looked up first, call by call; the rest of the plan is what follows if no author
     /// is found.
     pub lookups: Vec<Vec<u64>>,
+    /// How many posts each request for a page of X's lists of posts asks for; these come before all else.
+    pub lists: Vec<usize>,
     /// App-only calls first, then author by author in the posts' order, then those for unknown authors; for each batch
     /// of posts, forward in time.
     pub calls: Vec<Call>,
@@ -75,7 +77,7 @@ pub struct Known<'a> {
 /// The cost of a plan.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Cost {
-    /// Look-ups of posts, with the app's credentials too.
+    /// Look-ups of posts and pages of lists, with the app's credentials too.
     pub lookups: usize,
     /// Calls with the app's credentials.
     pub app_only: usize,
@@ -258,7 +260,7 @@ impl Plan {
             self.calls.iter().filter_map(|call| call.signer.account()).collect();
         let app_only = self.calls.iter().filter(|call| call.signer == Signer::App).count();
         Cost {
-            lookups: self.lookups.len(),
+            lookups: self.lists.len() + self.lookups.len(),
             app_only,
             user_context: self.calls.len() - app_only,
             accounts: accounts.len(),

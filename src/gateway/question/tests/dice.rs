@@ -94,6 +94,8 @@ impl Dice {
             window,
             groupings: self.groupings(endpoint),
             accounts: None,
+            posts_of: None,
+            top: None,
             owners: std::collections::HashMap::new(),
             notes: Vec::new(),
             is_by_our_clock: false,

@@ -88,8 +88,18 @@ fn small_world(seed: u64) -> Case {
     let (groupings, owners, notes) =
         (dice.groupings(window.endpoint()), HashMap::new(), Vec::new());
     let (accounts, is_by_our_clock) = (None, false);
-    let question =
-        Question { posts, metrics, window, groupings, accounts, owners, notes, is_by_our_clock };
+    let question = Question {
+        posts,
+        posts_of: None,
+        top: None,
+        metrics,
+        window,
+        groupings,
+        accounts,
+        owners,
+        notes,
+        is_by_our_clock,
+    };
     Case { question, known, usable: vec![user(0), user(1)], foreign: HashSet::new() }
 }
 

@@ -171,6 +171,8 @@ fn a_call_of_a_candidate_has_no_post_that_is_known_to_be_foreign() {
         window: Window::TwentyEightHours,
         groupings: vec![Grouping { name: "g".to_owned(), group_by: vec![GroupBy::TweetId] }],
         accounts: None,
+        posts_of: None,
+        top: None,
         owners: HashMap::new(),
         notes: Vec::new(),
         is_by_our_clock: false,
@@ -218,6 +220,8 @@ fn totals_are_split_by_credential_and_age() {
     let old = first_id_at(NOW - Duration::days(92));
     let posts: Vec<u64> = (1..=600).map(|number| recent + number).chain([old]).collect();
     let question = Question {
+        posts_of: None,
+        top: None,
         owners: posts[..300].iter().map(|post| (*post, user(1))).collect(),
         posts: posts.clone(),
         metrics: vec![Metric::Impressions, Metric::Favorites],
@@ -275,6 +279,8 @@ fn a_range_is_cut_on_whole_hours_between_its_own_ends() {
         window: Window::Range(Span { start, end }),
         groupings: Dice(1).groupings(Endpoint::Historical),
         accounts: None,
+        posts_of: None,
+        top: None,
         owners: [(1, user(1))].into(),
         notes: Vec::new(),
         is_by_our_clock: false,

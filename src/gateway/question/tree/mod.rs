@@ -7,7 +7,7 @@ mod size;
 mod walk;
 mod zeros;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 pub use crate::gateway::question::tree::read::{Form, Read};
 pub use crate::gateway::question::tree::rows::{Row, Rows};
@@ -56,6 +56,34 @@ impl Nested {
             Nested::Leaves(leaves) => Nested::Leaves(take(leaves, keys)),
             Nested::Wide(leaves) => Nested::Wide(take(leaves, keys)),
         }
+    }
+
+    /// Keeps the entries of these posts, in this order if they are on the first of the levels.
+    pub fn keep_posts(&mut self, posts: &[u64], levels: &[GroupBy]) {
+        if levels.first() == Some(&GroupBy::TweetId) {
+            return match self {
+                Nested::Inner(entries) => keep(entries, posts),
+                Nested::Leaves(leaves) => keep(leaves, posts),
+                Nested::Wide(leaves) => keep(leaves, posts),
+            };
+        }
+        // Below other keys, tables need the order of ids to find a post's row.
+        let mut posts = posts.to_vec();
+        posts.sort_unstable();
+        self.keep_below(&posts, levels);
+    }
+
+    fn keep_below(&mut self, posts: &[u64], levels: &[GroupBy]) {
+        if levels.first() == Some(&GroupBy::TweetId) {
+            return self.keep_posts(posts, levels);
+        }
+        let Nested::Inner(entries) = self else { return };
+        entries.retain_mut(|(key, below)| {
+            let is_day = levels.first() == Some(&GroupBy::EngagementHour) && *key >= HOURS;
+            let rest = if is_day { levels } else { levels.get(1..).unwrap_or_default() };
+            below.keep_below(posts, rest);
+            !below.is_empty()
+        });
     }
 
     /// Collects the keys of one of its levels: the posts, say, that it has numbers for.
@@ -180,6 +208,14 @@ fn join<T>(mine: &mut Vec<(u64, T)>, other: Vec<(u64, T)>, mut add: impl FnMut(&
 /// The index of a key.
 fn find<T>(list: &[(u64, T)], key: u64) -> Option<usize> {
     list.binary_search_by_key(&key, |(key, _)| *key).ok()
+}
+
+/// Keeps the entries under these keys, in the keys' order.
+fn keep<T>(entries: &mut Vec<(u64, T)>, keys: &[u64]) {
+    let places: HashMap<u64, usize> = keys.iter().copied().zip(0..).collect();
+    entries.retain(|(key, _)| places.contains_key(key));
+    entries.sort_by_key(|(key, _)| places.get(key).copied());
+    entries.shrink_to_fit();
 }
 
 fn take<T>(entries: &mut Vec<(u64, T)>, keys: &[u64]) -> Vec<(u64, T)> {
