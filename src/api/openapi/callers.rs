@@ -145,6 +145,8 @@ fn question() -> Operation {
                 "status": 200, "attempts": 1, "ms": 214, "saved": null, "age": null,
             }],
             "missing": [],
+            "posts_of": [],
+            "top": [],
             "notes": [],
         },
     });
@@ -154,11 +156,11 @@ fn question() -> Operation {
         format!("tweet_id,engagement_type,day,value\n{POST_ID},impressions,2026-02-01,1204\n");
     let ndjson = format!(
         r#"{{"grouping":"by_day","tweet_id":"{POST_ID}","engagement_type":"impressions","day":"2026-02-01","value":1204}}
-{{"countersign":{{"complete":true,"calls":[],"missing":[],"notes":[]}}}}
+{{"countersign":{{"complete":true,"calls":[],"missing":[],"posts_of":[],"top":[],"notes":[]}}}}
 "#
     );
     operation(HttpMethod::Post, "/v1/engagement", "engagement", "Ask one question of any size")
-        .about("Any number of posts by any authors, any period, public and private engagement types. The gateway makes as few calls to X as possible, in parallel, and merges the results into one response. Its member `countersign` lists the calls that were made, what is missing, and why (see `MissingReason`). If there are no results at all, the response is the problem `nothing_answered`.\n\nLimits, each a setting of the gateway with this default: 10,000 posts (`limits.question_posts`), 365 days (`limits.question_days`), 2,000,000 values (`limits.question_numbers`), 8 questions of one key at the same time (`limits.key_questions`; more wait), and 30 seconds (`limits.request_deadline`). 3 groupings, as at X.\n\nThe response is JSON unless `Accept` asks for `text/csv` or `application/x-ndjson`, or `format` for a spreadsheet.\n\nPages in browsers send a token of `POST /v1/browser-tokens` instead of a key, and no `accounts` or `owners`; for them, `countersign.calls` is `{\"made\": 1, \"saved\": 0}`, and answers name no accounts.")
+        .about("Any number of posts by any authors, any period, public and private engagement types. The gateway makes as few calls to X as possible, in parallel, and merges the results into one response. Its member `countersign` lists the calls that were made, what is missing, and why (see `MissingReason`). If there are no results at all, the response is the problem `nothing_answered`.\n\nInstead of posts, a question can name connected accounts (`posts_of`), and select among their posts with `last` and `written`; `top` keeps the posts with the highest numbers.\n\nLimits, each a setting of the gateway with this default: 10,000 posts (`limits.question_posts`), 365 days (`limits.question_days`), 2,000,000 values (`limits.question_numbers`), 8 questions of one key at the same time (`limits.key_questions`; more wait), and 30 seconds (`limits.request_deadline`). 3 groupings, as at X.\n\nThe response is JSON unless `Accept` asks for `text/csv` or `application/x-ndjson`, or `format` for a spreadsheet.\n\nPages in browsers send a token of `POST /v1/browser-tokens` instead of a key, and no `accounts`, `owners`, `posts_of` or `top`; for them, `countersign.calls` is `{\"made\": 1, \"saved\": 0}`, and answers name no accounts.")
         .takes(Parameter {
             name: "format",
             place: ParameterIn::Query,
@@ -208,10 +210,11 @@ fn plan() -> Operation {
         "missing": [],
         "cost": { "calls": { "app-only": 0, "user-context": 1 }, "accounts": 1, "new_accounts": 0 },
         "saved": { "combined": 0, "too_old": 0, "before_posts": 2 },
+        "posts_of": [],
         "notes": [],
     });
     operation(HttpMethod::Post, "/v1/engagement/plan", "plan", "Plan a question without asking it")
-        .about("Takes the body of a question, makes no calls, and answers with those that the question would make and what they would cost: first look-ups of the posts' authors, then calls for results. `saved` counts the calls that it avoids, and why they are not needed.")
+        .about("Takes the body of a question, makes no calls, and answers with those that the question would make and what they would cost: first X's lists of posts where the question names accounts, and look-ups of the posts' authors, then calls for results. `saved` counts the calls that it avoids, and why they are not needed.")
         .reads(Content::json(named("Question"), question_example()))
         .gives("200", "The calls, what will be missing, and the cost.", named("Plan"), answer)
         .refuses(problems::of_bodies())

@@ -1,8 +1,10 @@
-//! One question of any size: what it asks (`read`, `selection`), the upstream calls that answer it (`plan`), and their answers put
-//! together again (`merge`, `tree` and `remarks`), written piece by piece (`text`), number by number or row by row
-//! (`numbers`), and how much memory that takes (`size`). All of that is pure; `accounts` says whose tokens may be used, `authors` and `lookup` find the posts'
-//! authors, `listing` finds their posts, `top` keeps those with the highest numbers, `bounds` limits what pages may ask, `admit` waits for the key's turn and for memory, `prepare`, `run` and `outcome` make the calls, `streaming`
-//! hands out posts before all are complete, and `missing` says what is missing.
+//! One question of any size: what it asks (`read`, `selection`), the upstream calls that answer it (`plan`), and their
+//! answers put together again (`merge`, `tree` and `remarks`), written piece by piece (`text`), number by number or row by
+//! row (`numbers`), all of them or those of the posts that lead (`top`), and how much memory that takes (`size`). All of
+//! that is pure; `accounts` says whose tokens may be used, `authors` and `lookup` find the posts' authors and `listing`
+//! the authors' posts, `bounds` limits what pages may ask, `admit` waits for the key's turn and for memory, `prepare`,
+//! `run` and `outcome` make the calls, `streaming` hands out posts before all are complete, and `missing` says what is
+//! missing.
 
 mod accounts;
 pub mod admit;

@@ -32,9 +32,14 @@ async fn null_is_the_same_as_nothing_on_the_gateways_own_paths() {
         }
         let (_, content) = it.body().unwrap();
         let mut nulls = content["example"].clone();
+        // A question has one of two members that say which posts it is about.
+        let posts = nulls["tweet_ids"].clone();
         for name in optional(&document, &it) {
             nulls[name] = Value::Null;
             seen += 1;
+        }
+        if !posts.is_null() {
+            nulls["tweet_ids"] = posts;
         }
         let mut absent = nulls.clone();
         absent.as_object_mut().unwrap().retain(|_, member| !member.is_null());

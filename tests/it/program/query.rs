@@ -49,7 +49,33 @@ async fn a_question_is_asked_and_its_answer_printed(database: Database) {
     }
 }
 
-on_both!(a_question_is_asked_and_its_answer_printed);
+async fn the_posts_of_an_account_are_asked_for_and_the_top_printed(database: Database) {
+    let gateway = TestGateway::start_with(&database, |config| {
+        config.apps.get_mut("demo").unwrap().lookup = true;
+    })
+    .await;
+    let (shell, _, _) = shell(&gateway);
+    let done =
+        shell.query("--posts-of @alice --last 9 --metrics favorites --top favorites:2").await;
+    assert_eq!((done.code, &*done.err), (0, ""), "{done:?}");
+    let answer = printed(&done);
+    assert_eq!(answer["by_tweet"].as_object().unwrap().len(), 2, "{answer}");
+    assert_eq!(answer["countersign"]["posts_of"][0]["posts"], 9);
+    // What X has not listed is said on standard error.
+    let bob = format!("/sandbox/users/{}", gateway.sandbox.user("bob").user_id);
+    gateway.sandbox.put(&bob, json!({ "state": "protected" })).await;
+    let done = shell.query("--posts-of @alice,@bob --last 2 --metrics favorites --csv").await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.err.contains("posts of @bob: the 0 that are known"), "{done:?}");
+    let done = shell.query("--posts-of @bob --last 2 --metrics favorites").await;
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.err.contains("X does not show this account's posts to the app"), "{done:?}");
+}
+
+on_both!(
+    a_question_is_asked_and_its_answer_printed,
+    the_posts_of_an_account_are_asked_for_and_the_top_printed
+);
 
 #[tokio::test]
 async fn the_options_become_one_question() {
@@ -88,6 +114,29 @@ async fn the_options_become_one_question() {
         "countersign-deadline: 1m 30s",
     ] {
         assert!(head.lines().any(|sent| sent == line), "{line} in {head}");
+    }
+
+    for (options, expected) in [
+        ("--posts-of @alice,12 --last 200", json!({ "posts_of": ["@alice", "12"], "last": 200 })),
+        (
+            "--posts-of @alice --written 7d",
+            json!({ "posts_of": ["@alice"], "written": { "last": "7d" } }),
+        ),
+        (
+            "--posts-of @alice @bob --written 2026-01-01..2026-02-01 --last 9 --top favorites:3",
+            json!({
+                "posts_of": ["@alice", "@bob"], "last": 9, "written": { "start": "2026-01-01", "end": "2026-02-01" },
+                "top": { "by": "favorites", "count": 3 },
+            }),
+        ),
+    ] {
+        let mut server = Scripted::answering("HTTP/1.1 500 No\r\n\r\n").await;
+        let shell = Shell::before(&server);
+        shell.query(&format!("{options} --metrics favorites")).await;
+        let mut expected = expected;
+        expected["engagement_types"] = json!(["favorites"]);
+        expected["window"] = json!("totals");
+        assert_eq!(server.request().await.1, expected);
     }
 
     for (window, expected) in [

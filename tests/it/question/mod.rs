@@ -13,6 +13,7 @@ mod memory;
 mod oddities;
 mod oracle;
 mod plans;
+mod posts_of;
 mod slips;
 mod spreadsheets;
 mod trouble;

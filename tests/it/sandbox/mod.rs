@@ -13,6 +13,7 @@ mod lifted;
 mod lookup;
 mod manual;
 mod numbers;
+mod post_list;
 mod quotas;
 mod switches;
 mod tokens;

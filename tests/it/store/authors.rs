@@ -58,6 +58,27 @@ async fn replicas_that_learn_the_same_at_once_all_succeed(database: Database) {
     assert_eq!(database.connect().await.find_authors(&all).await.unwrap().len(), 10_000);
 }
 
+async fn an_authors_posts_are_found_newest_first(database: Database) {
+    let store = database.store().await;
+    assert!(store.find_posts_of(id(7), 0..=LAST, 10).await.unwrap().is_empty());
+    let learnt = authors(1..=600, id(7)).into_iter().chain(authors(601..=700, id(8)));
+    store.insert_authors(&learnt.chain(authors([LAST], id(7))).collect()).await.unwrap();
+    for (ids, most, expected) in [
+        (0..=u64::MAX, 3, vec![LAST, 600, 599]),
+        (0..=LAST - 1, 2, vec![600, 599]),
+        (10..=12, 9, vec![12, 11, 10]),
+        (601..=700, 9, vec![]),
+    ] {
+        assert_eq!(
+            store.find_posts_of(id(7), ids.clone(), most).await.unwrap(),
+            expected,
+            "{ids:?}"
+        );
+    }
+    let all: Vec<u64> = (601..=700).rev().collect();
+    assert_eq!(store.find_posts_of(id(8), 0..=LAST, usize::MAX).await.unwrap(), all);
+}
+
 async fn those_who_are_connected_are_found_among_thousands(database: Database) {
     let store = database.store().await;
     let accounts: Vec<_> = [3, 700, 1200].map(|number| new_account("main", number)).into();
@@ -127,6 +148,7 @@ async fn an_author_who_is_no_user_is_told(database: Database) {
 }
 
 on_both!(
+    an_authors_posts_are_found_newest_first,
     authors_of_thousands_of_posts_are_stored_and_found,
     what_is_stored_already_stays,
     replicas_that_learn_the_same_at_once_all_succeed,

@@ -74,7 +74,10 @@ const MAY_NAME: &[(&str, Rooms)] = &[
             ("quota", &[]),
             ("reload", &["error", "vault_ring"]),
             ("vault_rotation", &["account", "error", "webhook"]),
-            ("question", &["app", "bounded", "browser", "call", "error", "key", "usage"]),
+            (
+                "question",
+                &["account", "app", "bounded", "browser", "call", "error", "key", "usage"],
+            ),
             ("call", &["app", "browser", "error", "key", "question", "usage"]),
             ("usage", &["app", "attention", "call", "error", "health", "key"]),
         ],

@@ -15,12 +15,13 @@ use crate::database::{Database, Kind, NOW, on_both};
 use crate::store::id;
 
 /// What each version's program may have written, by version.
-const ROWS: [(i64, &str); 5] = [
+const ROWS: [(i64, &str); 6] = [
     (1, include_str!("0001.sql")),
     (2, include_str!("0002.sql")),
     (3, include_str!("0003.sql")),
     (4, include_str!("0004.sql")),
     (5, include_str!("0005.sql")),
+    (6, include_str!("0006.sql")),
 ];
 
 async fn eight_replicas_that_start_at_once_migrate_once(database: Database) {

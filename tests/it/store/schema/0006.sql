@@ -1,0 +1,1 @@
+-- Version 6 writes what version 5 did.
