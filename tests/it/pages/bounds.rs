@@ -97,6 +97,8 @@ async fn each_part_widened_by_one_is_refused_at_its_place(database: Database) {
         ),
         (json!({ "accounts": ["@alice"] }), &["/accounts"]),
         (json!({ "owners": { &posts[0]: "7588892" } }), &["/owners"]),
+        (json!({ "posts_of": ["@alice"], "last": 5 }), &["/posts_of", "/last"]),
+        (json!({ "top": { "by": "replies", "count": 1 } }), &["/top"]),
         (
             json!({ "tweet_ids": ["20"], "engagement_types": ["replies"], "window": { "last": "29d" } }),
             &["/tweet_ids/0", "/engagement_types/0", "/window"],

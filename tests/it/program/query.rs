@@ -326,6 +326,17 @@ async fn slips_of_the_fingers_are_told_before_anything_is_sent() {
             "--tweets 1 --metrics favorites --group-by a=tweet.id --group-by a=engagement.type",
             "--group-by: two groupings are named \"a\"",
         ),
+        (
+            "--posts-of jack --metrics favorites --top likes",
+            "--posts-of: needs --last, such as 200, or --written, such as 7d\n\
+             --posts-of: must be a user id of 1 to 19 digits or @screen_name, not \"jack\"\n\
+             --top: \"likes\" is not an engagement type; did you mean favorites?\n\
+             --top: must be a metric and how many posts, such as impressions:10, not \"likes\"",
+        ),
+        (
+            "--posts-of @jack --written totals --metrics favorites",
+            "--written: must be START..END such as 2026-01-01..2026-01-31, or the last days or hours such as 7d or 36h, not \"totals\"",
+        ),
     ] {
         let done = shell.query(words).await;
         assert_eq!((done.code, &*done.err), (1, &*format!("countersign: {told}\n")));
