@@ -50,7 +50,7 @@
 //! | …: what its holder may see of it? | `src/gateway/own.rs` (`list_own_accounts`, `get_own_usage`) |
 //! | …: accounts and authors of a question? | `src/gateway/question/accounts.rs` (`allowed_accounts`, `named_accounts`), `src/gateway/question/authors.rs` (`visible_authors`) |
 //! | …: rights? | `src/gateway/key/mod.rs` (`require`), which use cases call; for reconnect links, `src/gateway/account/links.rs` (`find_reconnect_link`) |
-//! | Where is the role `auditor` kept from changes? | `src/api/operators/guard.rs` (`require_key`), `src/pages/console/guard.rs` (`require_session`) |
+//! | Who may do what on the operators' listener? | `src/model/permission.rs` (`access`), one table, by which `src/api/operators/guard.rs` (`require_key`) and `src/pages/console/guard.rs` (`require_session`) let requests through; which area a route belongs to is in `src/server/mod.rs` |
 //! | How is a new engagement type of X's (a metric name) added? | `CONTRIBUTING.md`, the last of its recipes |
 //! | Which table holds a webhook's deliveries? | `migrations/postgres/0001_initial.sql` and `migrations/sqlite/0001_initial.sql` (`delivery`); `src/store/webhook/delivery.rs` sends from it, `src/store/webhook/delivery_log.rs` lists it |
 //! | Why may the answer to a screen name be late? | `src/gateway/account/mod.rs` (`find_user`, `forget_accounts`): any change of any account empties the cache of names, so the next call queries the database |

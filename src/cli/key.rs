@@ -49,9 +49,13 @@ pub(super) enum Task {
         /// Create an admin key, for the operators' API and the console
         #[arg(long)]
         admin: bool,
-        /// With --admin: owner may do everything, auditor sees everything and changes nothing; owner by default
-        #[arg(long, requires = "admin", value_parser = ["owner", "auditor"])]
+        /// With --admin: owner may do everything, auditor sees everything and changes nothing, analyst sees usage and
+        /// explores posts in the console; owner by default
+        #[arg(long, requires = "admin", value_parser = ["owner", "auditor", "analyst"])]
         role: Option<String>,
+        /// With --role auditor: allow it to explore posts in the console, too
+        #[arg(long, requires = "role")]
+        explore: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -153,6 +157,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
             limits: Limits { weight, per_minute, at_once },
             admin,
             role,
+            explore,
             json,
         } => {
             let role = role.or(admin.then(|| "owner".to_owned()));
@@ -165,6 +170,7 @@ pub(super) async fn run(config: Option<&Path>, task: Task) -> Result<(), Failure
                 create_links,
                 browser,
                 in_browsers,
+                explore: Some(explore),
                 origins,
                 expires,
                 weight,
@@ -291,7 +297,8 @@ async fn list(deployment: &Deployment, json: bool) -> Result<(), Failure> {
     let row = |listed: &Result<key::Key, Unreadable>| {
         let rights = listed.iter().flat_map(|key| &key.scopes.rights).map(|right| right.words());
         let rights = rights.collect::<Vec<_>>().join(", ");
-        let Key { terms: key, role, revoked_at, last_used_at } = Key::from(listed.clone());
+        let Key { terms: key, role, explore: _, revoked_at, last_used_at } =
+            Key::from(listed.clone());
         let state = match (&revoked_at, &key.expires_at) {
             (Some(at), _) => format!("revoked {at}"),
             _ if role.is_none() => "refused".to_owned(),

@@ -56,15 +56,17 @@ pub enum Role {
     Owner,
     /// An admin who may see everything and change nothing.
     Auditor,
+    /// Somebody who explores posts and sees usage, and nothing else.
+    Analyst,
 }
 
 impl Role {
-    pub const ALL: [Role; 3] = [Role::Caller, Role::Owner, Role::Auditor];
+    pub const ALL: [Role; 4] = [Role::Caller, Role::Owner, Role::Auditor, Role::Analyst];
 
     pub const fn kind(self) -> Kind {
         match self {
             Role::Caller => Kind::Caller,
-            Role::Owner | Role::Auditor => Kind::Admin,
+            Role::Owner | Role::Auditor | Role::Analyst => Kind::Admin,
         }
     }
 
@@ -73,6 +75,7 @@ impl Role {
             Role::Caller => "caller",
             Role::Owner => "owner",
             Role::Auditor => "auditor",
+            Role::Analyst => "analyst",
         }
     }
 
@@ -81,7 +84,7 @@ impl Role {
     }
 }
 
-/// Something that a caller's key may do besides querying, if it was created with that right.
+/// Something that a key may do besides what its role permits, if it was created with that right.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Right {
     /// Create links with which users connect the accounts that the key may name.
@@ -90,10 +93,22 @@ pub enum Right {
     Browser,
     /// Be sent by a browser from another site, where anybody who uses the page can read it.
     InBrowsers,
+    /// Explore posts in the console.
+    Explore,
 }
 
 impl Right {
-    pub const ALL: [Right; 3] = [Right::CreateLinks, Right::Browser, Right::InBrowsers];
+    pub const ALL: [Right; 4] =
+        [Right::CreateLinks, Right::Browser, Right::InBrowsers, Right::Explore];
+
+    /// The rights that a key of that role may be created with.
+    pub const fn of(role: Role) -> &'static [Right] {
+        match role {
+            Role::Caller => &[Right::CreateLinks, Right::Browser, Right::InBrowsers],
+            Role::Auditor => &[Right::Explore],
+            Role::Owner | Role::Analyst => &[],
+        }
+    }
 
     /// The name in JSON, in forms, in the database and in seals. Its flag has `-` for `_`.
     pub const fn name(self) -> &'static str {
@@ -101,6 +116,7 @@ impl Right {
             Right::CreateLinks => "create_links",
             Right::Browser => "browser",
             Right::InBrowsers => "in_browsers",
+            Right::Explore => "explore",
         }
     }
 
@@ -110,6 +126,7 @@ impl Right {
             Right::CreateLinks => "create links",
             Right::Browser => "make tokens for browsers",
             Right::InBrowsers => "be sent by browsers",
+            Right::Explore => "explore posts in the console",
         }
     }
 
@@ -121,6 +138,7 @@ impl Right {
             Right::InBrowsers => {
                 "be sent by browsers from other sites, although whoever opens the page can read it"
             }
+            Right::Explore => "explore posts in the console, which uses X's quota",
         }
     }
 

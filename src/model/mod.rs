@@ -16,6 +16,7 @@ pub mod handshake;
 pub mod key;
 pub mod metric;
 pub mod origin;
+pub mod permission;
 pub mod post;
 pub mod quota;
 pub mod secret;

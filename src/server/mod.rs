@@ -4,7 +4,7 @@
 //! for keys that may invite users, `/v1/key`, `/v1/accounts` and `/v1/usage` for what services may see of their keys, and
 //! the pages under `/connect` where users connect their accounts.
 //! Operators' listener: `/metrics`, which requires no key; `/admin/v1`, which requires an admin key; and the console's
-//! pages under `/console`, which require signing in with one.
+//! pages under `/console`, which require signing in with one. Which areas of both a key opens is in `model/permission.rs`.
 //! Both: `/livez`, `/readyz`, and the API description, `/openapi.json` for programs and `/docs` for people.
 
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use crate::api::openapi::Api;
 use crate::api::{openapi, operators, probes};
 use crate::config::Limits;
 use crate::gateway::Gateway;
+use crate::model::permission::Area;
 use crate::model::{Clock, Endpoint};
 use crate::pages::console::{address, guard, layout};
 use crate::pages::{connect, console, docs, front, home};
@@ -145,9 +146,13 @@ fn operators_routes(host: &Host) -> Routes {
         .route("/admin/v1/webhooks/{webhook}/test", post(operators::webhooks::test))
         .route("/admin/v1/calls", get(operators::calls::list))
         .route("/admin/v1/calls/{call}", get(operators::calls::show))
-        .route("/admin/v1/usage", get(operators::usage::show))
-        .route("/admin/v1/audit", get(operators::audit::list))
-        .route_layer(from_fn_with_state(host.clone(), operators::guard::require_key));
+        .route("/admin/v1/audit", get(operators::audit::list));
+    let usage = Router::new().route("/admin/v1/usage", get(operators::usage::show));
+    let keyed = |routes: Router<Host>, area| {
+        let state = (host.clone(), area);
+        routes.route_layer(from_fn_with_state(state, operators::guard::require_key))
+    };
+    let admin = keyed(admin, Area::Administration).merge(keyed(usage, Area::Usage));
     let guarded = admin.route("/metrics", get(probes::metrics));
     let named = from_fn_with_state(host.clone(), operators::guard::require_known_name);
     let offered = "this listener serves /metrics, /livez, /readyz, the API under /admin/v1 and the console at /console/; GET /docs lists everything";
@@ -160,12 +165,11 @@ fn operators_routes(host: &Host) -> Routes {
 }
 
 fn console_routes(host: &Host) -> Router<Host> {
-    let pages = Router::new()
+    let administration = Router::new()
         .route("/console/", get(console::overview::show))
         .route("/console/accounts", get(console::accounts::list))
         .route("/console/accounts/{app}/{account}", get(console::accounts::show))
         .route("/console/accounts/{app}/{account}/verify", post(console::accounts::verify))
-        .route("/console/explore", get(console::explore::show).post(console::explore::run))
         .route("/console/audit", get(console::audit::list))
         .route("/console/audit.jsonl", get(console::audit::export))
         .route("/console/webhooks", get(console::webhooks::list).post(console::webhooks::add))
@@ -182,8 +186,6 @@ fn console_routes(host: &Host) -> Router<Host> {
         )
         .route("/console/calls", get(console::calls::list))
         .route("/console/calls/{call}", get(console::calls::show))
-        .route("/console/usage", get(console::usage::show))
-        .route("/console/usage.csv", get(console::usage::download))
         .route("/console/accounts/{app}/{account}/reconnect", post(console::accounts::reconnect))
         .route(
             "/console/accounts/{app}/{account}/remove",
@@ -209,15 +211,29 @@ fn console_routes(host: &Host) -> Router<Host> {
             "/console/links/{link}/withdraw",
             get(console::links::confirm_withdraw).post(console::links::withdraw),
         )
-        .route("/console/start", get(console::start::show))
-        .route("/console/sign-out", post(console::sign_in::sign_out))
-        .route_layer(from_fn_with_state(host.clone(), guard::require_session));
+        .route("/console/start", get(console::start::show));
+    let usage = Router::new()
+        .route("/console/usage", get(console::usage::show))
+        .route("/console/usage.csv", get(console::usage::download));
+    let explore = Router::new()
+        .route("/console/explore", get(console::explore::show).post(console::explore::run));
+    let session = Router::new().route("/console/sign-out", post(console::sign_in::sign_out));
+    let areas = [
+        (administration, Area::Administration),
+        (usage, Area::Usage),
+        (explore, Area::Explore),
+        (session, Area::Session),
+    ];
+    let signed_in = areas.into_iter().fold(Router::new(), |all, (pages, area)| {
+        let state = (host.clone(), area);
+        all.merge(pages.route_layer(from_fn_with_state(state, guard::require_session)))
+    });
     let open = Router::new()
         .route("/console", get(async || address::see_other(address::ROOT)))
         .route("/console/style.css", get(async || html::style(layout::STYLE)))
         .route("/console/icon.svg", get(async || html::icon(layout::ICON)))
         .route("/console/sign-in", get(console::sign_in::show).post(console::sign_in::sign_in));
-    pages.merge(open).route_layer(from_fn_with_state(host.clone(), guard::require_own_site))
+    signed_in.merge(open).route_layer(from_fn_with_state(host.clone(), guard::require_own_site))
 }
 
 /// The routes that both listeners have, which need no key; each listener describes its own API. `offered` says what there is

@@ -54,6 +54,8 @@ pub struct Key {
     /// refused, and can be revoked.
     #[schema(value_type = Option<schema::Role>)]
     pub role: Option<&'static str>,
+    /// Whether an auditor may also explore posts in the console.
+    pub explore: bool,
     #[schema(value_type = Option<Time>)]
     pub revoked_at: Option<String>,
     /// Precise to the hour.
@@ -77,7 +79,8 @@ pub struct NewKey {
     /// Its name, which no other valid key may have.
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
-    /// `caller` by default. `owner` and `auditor` are for the operators' API, and take only `expires` of the following.
+    /// `caller` by default. `owner`, `auditor` and `analyst` are for the operators' API and the console, and take only
+    /// `expires` of the following; `auditor` takes `explore`, too.
     #[schema(value_type = Option<schema::Role>)]
     pub role: Option<String>,
     /// Required if several apps are configured.
@@ -102,6 +105,8 @@ pub struct NewKey {
     #[serde(default, deserialize_with = "null_as_default")]
     #[schema(value_type = Option<bool>)]
     pub in_browsers: bool,
+    /// Whether an auditor may also explore posts in the console, which uses X's quota.
+    pub explore: Option<bool>,
     /// Origins of pages for which it may make tokens; required with `browser`.
     #[serde(default, deserialize_with = "null_as_default")]
     #[schema(value_type = Option<Vec<schema::Origin>>)]
@@ -185,6 +190,7 @@ impl From<model::key::Key> for Key {
     fn from(key: model::key::Key) -> Key {
         Key {
             role: Some(key.role.name()),
+            explore: key.scopes.rights.contains(&Right::Explore),
             revoked_at: key.revoked_at.map(rfc3339),
             last_used_at: key.last_used_at.map(rfc3339),
             terms: key.into(),
@@ -218,6 +224,7 @@ impl NewKey {
             Right::CreateLinks => self.create_links,
             Right::Browser => self.browser,
             Right::InBrowsers => self.in_browsers,
+            Right::Explore => matches!(self.explore, Some(true)),
         }
     }
 
@@ -252,7 +259,7 @@ impl NewKey {
             None => Some(Role::default()),
         };
         if role.is_none() {
-            problems.push(Detail::at("/role", "must be caller, owner or auditor"));
+            problems.push(Detail::at("/role", "must be caller, owner, auditor or analyst"));
         }
         let expires_in = self.expires.as_deref().map(humantime::parse_duration).transpose();
         if expires_in.is_err() {

@@ -50,7 +50,7 @@ described! {
         model::usage::Outcome::ALL.map(model::usage::Outcome::name),
     );
     Role: one_of(
-        "`caller` for services. For the operators' API, `owner` may do everything, and `auditor` sees everything and changes nothing.",
+        "`caller` for services. For the operators' API, `owner` may do everything, `auditor` sees everything and changes nothing, and `analyst` sees usage and explores posts in the console.",
         model::key::Role::ALL.map(model::key::Role::name),
     );
     MissingReason: one_of(

@@ -134,7 +134,7 @@ impl TestGateway {
     /// A key for callers that may do everything besides querying, for pages of [`ORIGIN`].
     pub async fn mighty_key(&self) -> String {
         self.new_key(|key| {
-            key.scopes.rights = Right::ALL.into();
+            key.scopes.rights = Right::of(Role::Caller).iter().copied().collect();
             key.scopes.origins = vec![Origin::parse(ORIGIN).unwrap()];
         })
         .await
@@ -147,6 +147,16 @@ impl TestGateway {
     /// A read-only admin key.
     pub async fn auditor_key(&self) -> String {
         self.make_key(Role::Auditor, |_| ()).await
+    }
+
+    /// An admin key that explores and sees usage, and nothing else.
+    pub async fn analyst_key(&self) -> String {
+        self.make_key(Role::Analyst, |_| ()).await
+    }
+
+    /// A read-only admin key that may explore, too.
+    pub async fn exploring_auditor_key(&self) -> String {
+        self.make_key(Role::Auditor, |key| key.scopes.rights = [Right::Explore].into()).await
     }
 
     async fn make_key(&self, role: Role, change: impl FnOnce(&mut NewKey)) -> String {

@@ -9,7 +9,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::gateway;
 use crate::model::audit::holder_at;
-use crate::model::key::{Kind, Role};
+use crate::model::key::Kind;
+use crate::model::permission::{self, Access, Area};
 use crate::web::client_address::Client;
 use crate::web::host::Host;
 use crate::web::presented_key;
@@ -19,19 +20,20 @@ use crate::web::problem::Problem;
 #[derive(Clone)]
 pub(crate) struct Actor(pub(crate) String);
 
-/// Lets holders of an admin key through, and nobody else.
+/// Lets holders of an admin key through to whom that area is open far enough, and nobody else.
 pub(crate) async fn require_key(
-    State(host): State<Host>,
+    State((host, area)): State<(Host, Area)>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let from = Client::address(&request);
     let gateway = host.gateway();
     let admin = presented_key::check_key(gateway, request.headers(), Kind::Admin, from).await;
-    let changes = !request.method().is_safe();
+    let needed = if request.method().is_safe() { Access::View } else { Access::Full };
     let admin = admin.and_then(|known| {
-        if changes && known.key.role == Role::Auditor {
-            return Err(gateway::Error::NotAllowed("it is read-only".to_owned()).into());
+        if permission::access(&known.key, area) < needed {
+            let why = permission::refusal(&known.key).to_owned();
+            return Err(gateway::Error::NotAllowed(why).into());
         }
         Ok(known)
     });

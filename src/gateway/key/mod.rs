@@ -293,13 +293,17 @@ impl Gateway {
         if new.expires_in.is_some_and(|life| life.is_zero() || life > LONGEST_LIFE) {
             problems.push(Detail::at("/expires", "must be above zero and at most 100 years"));
         }
+        let own = Right::of(new.role);
+        if new.scopes.rights.contains(&Right::Explore) && !own.contains(&Right::Explore) {
+            problems.push(Detail::at("/explore", why_not_explore(new.role)));
+        }
         if new.role.kind() == Kind::Admin {
-            if new.scopes != Scopes::default() {
-                let fields = [
-                    &["app", "accounts", "endpoints", "origins"][..],
-                    &Right::ALL.map(Right::name),
-                ];
-                let fields = either(&fields.concat());
+            let mut others = new.scopes.clone();
+            others.rights.remove(&Right::Explore);
+            if others != Scopes::default() {
+                let rights = Right::of(Role::Caller).iter().map(|right| right.name());
+                let fields = ["app", "accounts", "endpoints", "origins"].into_iter().chain(rights);
+                let fields = either(&fields.collect::<Vec<_>>());
                 let detail = format!("an admin key has no {fields}; leave them out");
                 problems.push(Detail::at("", detail));
             } else if new.limits != KeyLimits::default() {
@@ -311,6 +315,16 @@ impl Gateway {
         problems.extend(check_origins(&new.scopes));
         let app = self.app(new.scopes.app.as_deref()).map(|app| app.name.clone());
         (app.map_err(|problem| problems.push(problem)).ok(), problems)
+    }
+}
+
+/// Why a key of that role is not created with the right to explore.
+const fn why_not_explore(role: Role) -> &'static str {
+    match role {
+        Role::Caller => "is for auditors, who explore in the console; leave it out",
+        Role::Owner | Role::Auditor | Role::Analyst => {
+            "is for auditors; owners and analysts may explore without it, so leave it out"
+        }
     }
 }
 

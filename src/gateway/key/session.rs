@@ -10,7 +10,8 @@ use crate::gateway::bounded::Bounded;
 use crate::gateway::key::presented::{MALFORMED, TOO_MANY};
 use crate::gateway::key::{KnownKey, whole_second};
 use crate::gateway::{Error, Gateway, Wanted};
-use crate::model::key::{Kind, Presented, Role};
+use crate::model::key::{Kind, Presented};
+use crate::model::permission::{self, Access, Area};
 use crate::model::{Secret, audit};
 use crate::store::{self, StoredSession};
 use crate::vault::{self, Seal};
@@ -37,15 +38,16 @@ impl Session {
         audit::holder_at(&self.key.key.id, self.address)
     }
 
-    pub fn may_act(&self) -> bool {
-        self.key.key.role != Role::Auditor
+    /// How far that area is open to its holder.
+    pub fn access(&self, area: Area) -> Access {
+        permission::access(&self.key.key, area)
     }
 }
 
 /// How a sign-in ended.
 pub enum SignIn {
-    /// The secret that the browser has to bring back.
-    Begun(Secret),
+    /// The secret that the browser has to bring back, and the key that signed in.
+    Begun(Secret, Arc<KnownKey>),
     Refused,
     /// Too many wrong guesses from this address; it has to wait a minute.
     TooMany,
@@ -88,7 +90,7 @@ impl Gateway {
         self.0.store.insert_session(&session).await?;
         let actor = audit::holder_at(&key.key.id, address);
         self.0.store.insert_audit(&actor, "console.signed_in", "console", "", now).await?;
-        Ok(SignIn::Begun(secret))
+        Ok(SignIn::Begun(secret, key))
     }
 
     /// The session with this secret, used from `address`; `None` if it has ended or never existed.

@@ -8,7 +8,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::gateway::Session;
-use crate::pages::console::address::own_origin;
+use crate::model::permission::{self, Access, Area};
+use crate::pages::console::address::{ROOT, own_origin, see_other};
 use crate::pages::console::layout::{self, Chrome, Section};
 use crate::pages::console::sign_in;
 use crate::web::client_address::Client;
@@ -68,9 +69,9 @@ pub(crate) async fn require_own_site(
     next.run(request).await
 }
 
-/// Requires a session; a read-only one may see pages, but change nothing.
+/// Requires a session of somebody to whom that area is open: to view it, or in full for whatever is not only viewed.
 pub(crate) async fn require_session(
-    State(host): State<Host>,
+    State((host, area)): State<(Host, Area)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -87,15 +88,24 @@ pub(crate) async fn require_session(
         }
         Err(problem) => return problem.into_response(),
     };
-    let is_sign_out = request.uri().path() == "/console/sign-out";
-    if !request.method().is_safe() && !session.may_act() && !is_sign_out {
-        let what = "Your key is read-only, so nothing was changed.";
-        let text =
-            layout::trouble("Not done", &[what.to_owned()], "Ask an admin with full access.");
-        return page(StatusCode::FORBIDDEN, text);
+    let needed = if request.method().is_safe() { Access::View } else { Access::Full };
+    if session.access(area) >= needed {
+        request.extensions_mut().insert(session);
+        return next.run(request).await;
     }
-    request.extensions_mut().insert(session);
-    next.run(request).await
+    let home = layout::home(&session.key.key);
+    if request.uri().path() == ROOT && needed == Access::View && home != ROOT {
+        return see_other(home);
+    }
+    forbidden(&session, needed)
+}
+
+fn forbidden(session: &Session, needed: Access) -> Response {
+    let title = if needed == Access::View { "Not for your key" } else { "Not done" };
+    let outcome = if needed == Access::View { "" } else { " Nothing was changed." };
+    let why = permission::refusal(&session.key.key);
+    let what = format!("Your key may not do this: {why}.{outcome}");
+    page(StatusCode::FORBIDDEN, layout::trouble(title, &[what], "Ask an admin with full access."))
 }
 
 pub(crate) async fn session(
@@ -116,5 +126,13 @@ pub(crate) fn chrome<'a>(
     section: Section,
     done: Option<&'a str>,
 ) -> Chrome<'a> {
-    Chrome { section, key_name: &session.key.key.name, may_act: session.may_act(), done }
+    let key = &session.key.key;
+    Chrome {
+        section,
+        sections: layout::sections(key),
+        key_name: &key.name,
+        role: key.role,
+        may_act: session.access(Area::Administration) == Access::Full,
+        done,
+    }
 }

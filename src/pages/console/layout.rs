@@ -4,6 +4,8 @@ use askama::Template;
 use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
+use crate::model::key::{Key, Role};
+use crate::model::permission::{Access, Area, access};
 use crate::pages::parts::text;
 
 /// The style sheet of the console.
@@ -15,8 +17,11 @@ pub const ICON: &str = include_str!("icon.svg");
 /// The frame of a page for a signed-in admin.
 pub struct Chrome<'a> {
     pub section: Section,
+    /// The sections that are open to the key that signed in.
+    pub sections: Vec<Section>,
     /// The name of the key that signed in.
     pub key_name: &'a str,
+    pub role: Role,
     /// Whether buttons that change something are shown.
     pub may_act: bool,
     /// The action just done, in words.
@@ -67,6 +72,21 @@ impl Section {
         }
     }
 
+    const fn area(self) -> Area {
+        match self {
+            Section::Explore => Area::Explore,
+            Section::Usage => Area::Usage,
+            Section::Overview
+            | Section::Start
+            | Section::Accounts
+            | Section::Links
+            | Section::Keys
+            | Section::Webhooks
+            | Section::Calls
+            | Section::Audit => Area::Administration,
+        }
+    }
+
     pub const fn path(self) -> &'static str {
         match self {
             Section::Overview => "/console/",
@@ -81,6 +101,33 @@ impl Section {
             Section::Audit => "/console/audit",
         }
     }
+}
+
+impl Chrome<'_> {
+    /// Whether that section is open to the key that signed in.
+    pub fn opens(&self, section: Section) -> bool {
+        self.sections.contains(&section)
+    }
+
+    /// What the key may do, in a word beside its name; empty if it may do everything.
+    pub const fn limits(&self) -> &'static str {
+        match self.role {
+            Role::Auditor => "read-only",
+            Role::Analyst => "analyst",
+            Role::Caller | Role::Owner => "",
+        }
+    }
+}
+
+/// The sections that are open to the holder of that key, in the order of the navigation.
+pub fn sections(key: &Key) -> Vec<Section> {
+    let is_open = |section: &Section| access(key, section.area()) >= Access::View;
+    Section::ALL.into_iter().filter(is_open).collect()
+}
+
+/// The page on which the holder of that key starts: the first section that is open.
+pub fn home(key: &Key) -> &'static str {
+    sections(key).first().map_or(Section::Overview.path(), |section| section.path())
 }
 
 #[derive(Template)]

@@ -23,6 +23,9 @@ use crate::web::problem::Problem;
 pub(in crate::pages) const COOKIE: PageCookie =
     PageCookie { name: "countersign-console", same_site: SameSite::Strict, max_age: None };
 
+/// Bytes of the address to go on to: more than the longest link to a query takes.
+const MOST_NEXT: usize = 16 * 1024;
+
 /// The page to go on to.
 #[derive(Deserialize)]
 pub(crate) struct SignInQuery {
@@ -63,8 +66,8 @@ pub(crate) async fn sign_in(
     let fields: Fields = form::read(&host, request).await?;
     let next = onward(&fields.next);
     let gateway = host.gateway();
-    let secret = match gateway.sign_in(fields.key.trim(), address).await? {
-        SignIn::Begun(secret) => secret,
+    let (secret, key) = match gateway.sign_in(fields.key.trim(), address).await? {
+        SignIn::Begun(secret, key) => (secret, key),
         SignIn::Refused => {
             let error = "This admin key is not valid, or has expired or been revoked. Admin keys start with csa_.";
             return Ok(page(StatusCode::FORBIDDEN, layout::sign_in(next, Some(error))));
@@ -76,6 +79,7 @@ pub(crate) async fn sign_in(
         }
     };
     let cookie = COOKIE.set(secret.expose(), gateway.console_url());
+    let next = if next == ROOT { layout::home(&key.key) } else { next };
     // Newcomers are led to their first call.
     let is_new = next == ROOT && gateway.get_first_steps().await.is_ok_and(|steps| !steps.has_call);
     let next = if is_new { START } else { next };
@@ -94,9 +98,10 @@ pub(crate) async fn sign_out(
     Ok((cookie, see_other(SIGN_IN)).into_response())
 }
 
-/// The page to go on to, if it is one of the console's; else the overview.
+/// The page to go on to, if it is one of the console's and not too long; else the overview.
 fn onward(next: &str) -> &str {
-    let is_own =
-        next.starts_with(ROOT) && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let is_own = next.len() <= MOST_NEXT
+        && next.starts_with(ROOT)
+        && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if is_own { next } else { ROOT }
 }

@@ -55,8 +55,8 @@ impl SignInLink {
         if is_first {
             let begun = gateway.sign_in(self.admin_key.expose(), from).await;
             // Who was not let in may try again.
-            self.is_used.store(matches!(begun, Ok(SignIn::Begun(_))), Ordering::Release);
-            if let SignIn::Begun(session) = begun? {
+            self.is_used.store(matches!(begun, Ok(SignIn::Begun(..))), Ordering::Release);
+            if let SignIn::Begun(session, _) = begun? {
                 let cookie = COOKIE.set(session.expose(), gateway.console_url());
                 response = (cookie, response).into_response();
             }

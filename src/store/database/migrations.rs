@@ -24,7 +24,7 @@ pub struct Migration {
 }
 
 /// In order; a version that has been released never changes.
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         version: 1,
         name: "initial",
@@ -69,6 +69,14 @@ const MIGRATIONS: [Migration; 6] = [
         oldest_program: 2,
         postgres: include_str!("../../../migrations/postgres/0006_posts_of_authors.sql"),
         sqlite: include_str!("../../../migrations/sqlite/0006_posts_of_authors.sql"),
+    },
+    Migration {
+        version: 7,
+        name: "analysts",
+        // Earlier programs refuse keys of analysts, and of auditors who may explore.
+        oldest_program: 2,
+        postgres: include_str!("../../../migrations/postgres/0007_analysts.sql"),
+        sqlite: include_str!("../../../migrations/sqlite/0007_analysts.sql"),
     },
 ];
 

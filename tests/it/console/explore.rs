@@ -3,7 +3,7 @@
 use countersign::sandbox::Settings;
 
 use crate::console::{Visitor, is_page};
-use crate::database::{Database, on_both};
+use crate::database::{Database, newest, on_both};
 use crate::gateway::TestGateway;
 use crate::upstream::{TOTALS, TestSandbox, small};
 
@@ -274,14 +274,53 @@ async fn what_is_wrong_is_told_beside_what_was_typed(database: Database) {
     assert!(page.text().contains("must be one of the configured apps"), "{}", page.text());
 }
 
-async fn who_only_looks_is_told_to_ask_somebody(database: Database) {
+async fn who_may_explore_does_and_who_may_not_is_told_whom_to_ask(database: Database) {
     let gateway = TestGateway::start(&database).await;
-    let visitor = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
-    let page = visitor.open(EXPLORE).await;
-    is_page(&page, 200);
-    assert!(page.text().contains("Your key is read-only.") && !page.text().contains("<textarea"));
-    is_page(&visitor.send(EXPLORE, &[("tweets", "20"), ("metrics", "favorites")]).await, 403);
+    let id = gateway.sandbox.ids("alice", 1).remove(0);
+    let fields = [("tweets", &*id), ("metrics", "favorites"), ("wants", "answer")];
+    let auditor = Visitor::with_key(&gateway, &gateway.auditor_key().await).await;
+    for page in [auditor.open(EXPLORE).await, auditor.send(EXPLORE, &fields).await] {
+        is_page(&page, 403);
+        assert!(page.text().contains("it is read-only"), "{}", page.text());
+    }
+    assert!(!auditor.open("/console/usage").await.text().contains(EXPLORE), "it has no link");
     assert!(gateway.arrived(TOTALS).await.is_empty());
+
+    for key in [gateway.analyst_key().await, gateway.exploring_auditor_key().await] {
+        let visitor = Visitor::with_key(&gateway, &key).await;
+        is_page(&visitor.open(EXPLORE).await, 200);
+        is_page(&visitor.send(EXPLORE, &fields).await, 200);
+        let owner = gateway.new_admin_key().await;
+        let calls = gateway.admin(&owner, "GET", "/admin/v1/calls").send().await.json();
+        assert_eq!(calls["calls"][0]["key"], key[4..16], "the call is the explorer's: {calls}");
+        let entries = gateway.store.list_audit(&newest(9)).await.unwrap();
+        let signed_in = entries.iter().find(|entry| entry.action == "console.signed_in").unwrap();
+        assert!(signed_in.actor.contains(&key[4..16]), "{signed_in:?}");
+    }
+}
+
+async fn an_analyst_sees_what_an_analyst_may_open(database: Database) {
+    let gateway = TestGateway::start(&database).await;
+    gateway.ask("POST", TOTALS).body("{}").send().await;
+    let visitor = Visitor::with_key(&gateway, &gateway.analyst_key().await).await;
+    let home = visitor.open("/console/").await;
+    assert_eq!((home.status.as_u16(), home.header("location")), (303, EXPLORE));
+    for path in [EXPLORE, "/console/usage?by=account", "/console/usage?account=!"] {
+        let page = visitor.open(path).await;
+        let text = page.text();
+        assert!(text.contains("(analyst)"), "{text}");
+        let own = ["/console/", EXPLORE, "/console/usage", "/console/sign-out"];
+        for link in text.split("=\"/console/").skip(1) {
+            let link = format!("/console/{}", link.split(['?', '#', '"']).next().unwrap());
+            let is_file =
+                link.ends_with(".css") || link.ends_with(".svg") || link.ends_with(".csv");
+            assert!(is_file || own.contains(&&*link), "{path} leads to {link}");
+        }
+    }
+    let signed_in = Visitor::stranger(&gateway);
+    let fields = [("key", &*gateway.analyst_key().await), ("next", "/console/usage?by=key")];
+    let answer = signed_in.send(crate::console::SIGN_IN, &fields).await;
+    assert_eq!(answer.header("location"), "/console/usage?by=key");
 }
 
 on_both!(
@@ -290,5 +329,6 @@ on_both!(
     a_plan_says_what_it_costs_and_makes_no_call,
     days_are_told_for_ranges_and_the_calls_are_those_of_the_admin,
     what_is_wrong_is_told_beside_what_was_typed,
-    who_only_looks_is_told_to_ask_somebody
+    who_may_explore_does_and_who_may_not_is_told_whom_to_ask,
+    an_analyst_sees_what_an_analyst_may_open
 );

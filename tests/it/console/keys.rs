@@ -1,7 +1,7 @@
 //! The keys' pages: the list, creating a key, which is shown once, and revoking it.
 
 use countersign::model::Endpoint;
-use countersign::model::key::Right;
+use countersign::model::key::{Right, Role};
 use time::Duration;
 
 use crate::connect::start_gateway;
@@ -93,7 +93,8 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
         ("historical", "true"),
         ("expires", "7d"),
     ];
-    fields.extend(Right::ALL.map(|right| (right.name(), "true")));
+    let rights = Right::of(Role::Caller);
+    fields.extend(rights.iter().map(|right| (right.name(), "true")));
     fields.push(("origins", "https://b.example\r\nhttps://a.example"));
     let page = visitor.send(KEYS, &fields).await;
     is_page(&page, 200);
@@ -109,7 +110,10 @@ async fn what_is_chosen_is_what_the_key_may_do(database: Database) {
     let scopes = &key.key.scopes;
     assert_eq!(scopes.accounts, Some(vec![gateway.id("alice"), gateway.id("bob")]));
     assert_eq!(scopes.endpoints, Some(vec![Endpoint::TwentyEightHours, Endpoint::Historical]));
-    assert_eq!((&scopes.rights, scopes.app.as_deref()), (&Right::ALL.into(), Some("demo")));
+    assert_eq!(
+        (&scopes.rights, scopes.app.as_deref()),
+        (&rights.iter().copied().collect(), Some("demo"))
+    );
     assert_eq!(key.key.expires_at, Some(key.key.created_at + Duration::days(7)));
     assert!(plain(&page).contains(LAST_28H), "{}", page.text());
     tried(&gateway, &command(&page)).await.is_relayed(200);
@@ -143,6 +147,19 @@ async fn an_admins_key_is_made_and_may_only_look(database: Database) {
     let ada = Visitor::with_key(&gateway, &text_of(&page, "key")).await;
     assert!(ada.open(KEYS).await.text().contains("(read-only)"));
     assert!(visitor.open(KEYS).await.text().contains("view everything, change nothing"));
+    let fields = [("role", "auditor"), ("name", "Eve"), ("explore", "true")];
+    is_page(&visitor.send(KEYS, &fields).await, 200);
+    let page = visitor.send(KEYS, &[("role", "analyst"), ("name", "Ann")]).await;
+    is_page(&page, 200);
+    assert_eq!(tried(&gateway, &command(&page)).await.status, 200, "usage is open to it");
+    let list = visitor.open(KEYS).await.text();
+    assert!(
+        list.contains("view everything and explore posts, change nothing")
+            && list.contains("explore posts and view usage"),
+        "{list}"
+    );
+    let listed = visitor.open(&format!("{KEYS}?role=analyst")).await.text();
+    assert!(listed.contains("Ann") && !listed.contains("Grace"), "{listed}");
 }
 
 async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
@@ -170,6 +187,11 @@ async fn wrong_input_is_told_beside_its_field_and_kept(database: Database) {
         (&[("name", "x"), ("expires", "soon")], "expires", "must be a duration"),
         (&[("name", "x"), ("app", "none")], "app", "must be one of the configured apps"),
         (&[("name", "x"), ("role", "owner"), ("expires", "0s")], "expires", "must be above zero"),
+        (
+            &[("name", "x"), ("role", "analyst"), ("explore", "true")],
+            "explore",
+            "is for auditors; owners and analysts may explore without it, so leave it out",
+        ),
     ] {
         let page = visitor.send(KEYS, fields).await;
         is_page(&page, 400);

@@ -3,7 +3,7 @@
 mod accounts;
 mod audit;
 mod calls;
-mod explore;
+pub mod explore;
 mod explore_charts;
 mod forwarded;
 mod key_limits;
@@ -19,7 +19,7 @@ mod webhooks;
 use crate::gateway::TestGateway;
 use crate::http::{Answer, Ask};
 
-const SIGN_IN: &str = "/console/sign-in";
+pub const SIGN_IN: &str = "/console/sign-in";
 const COOKIE: &str = "countersign-console";
 
 /// A browser as far as tests need one: it sends its cookie, and says where its forms come from.
@@ -36,7 +36,7 @@ impl Visitor<'_> {
         Visitor { gateway, http, cookie: cookie.to_owned() }
     }
 
-    fn stranger(gateway: &TestGateway) -> Visitor<'_> {
+    pub fn stranger(gateway: &TestGateway) -> Visitor<'_> {
         Visitor::with_cookie(gateway, "")
     }
 
@@ -44,7 +44,8 @@ impl Visitor<'_> {
         let stranger = Visitor::stranger(gateway);
         let answer = stranger.send(SIGN_IN, &[("key", key)]).await;
         assert_eq!(answer.status, 303);
-        assert!(["/console/", "/console/start"].contains(&answer.header("location")));
+        let starts = ["/console/", "/console/start", "/console/explore"];
+        assert!(starts.contains(&answer.header("location")));
         let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
         Visitor::with_cookie(gateway, &cookie)
     }
@@ -92,7 +93,7 @@ fn text_of(page: &Answer, id: &str) -> String {
 
 /// A page with this status and all the headers that protect it.
 #[track_caller]
-fn is_page(answer: &Answer, status: u16) {
+pub fn is_page(answer: &Answer, status: u16) {
     assert_eq!(answer.status, status, "{}", answer.text());
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8");
     assert_eq!(answer.header("cache-control"), "no-store");

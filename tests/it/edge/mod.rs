@@ -15,6 +15,7 @@ mod paths;
 mod places;
 pub mod raw;
 mod refusals;
+mod roles;
 mod room;
 mod slow;
 mod smuggling;

@@ -1,6 +1,6 @@
 //! Optional members of requests may be `null`, as they are in what the API returns.
 
-use countersign::model::key::Right;
+use countersign::model::key::{Right, Role};
 use serde_json::{Value, json};
 
 use crate::gateway::ORIGIN;
@@ -82,9 +82,11 @@ async fn every_right_is_a_member_of_keys_and_of_new_keys() {
     let doors = Doors::fresh().await;
     let path = "/admin/v1/keys";
     for right in Right::ALL {
+        let role = Role::ALL.into_iter().find(|role| Right::of(*role).contains(&right)).unwrap();
         let origins = if right == Right::Browser { vec![ORIGIN] } else { Vec::new() };
-        let new =
-            json!({ "name": right.name(), right.name(): true, "origins": origins }).to_string();
+        let name = right.name();
+        let new = json!({ "name": name, "role": role.name(), name: true, "origins": origins });
+        let new = new.to_string();
         let created = doors.gateway.admin(&doors.admin, "POST", path).body(new).send().await.json();
         for other in Right::ALL {
             assert_eq!(created[other.name()], other == right, "{right}: {created}");

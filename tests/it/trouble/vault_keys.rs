@@ -198,7 +198,7 @@ async fn links_and_webhooks_and_sessions_sealed_elsewhere_are_unavailable(databa
     let (webhook, _) = new.inner.add_webhook(hook, "test").await.unwrap();
     let admin = old.new_admin_key().await;
     new.inner.catch_up_once().await.unwrap();
-    let SignIn::Begun(session) = new.inner.sign_in(&admin, ADDRESS).await.unwrap() else {
+    let SignIn::Begun(session, _) = new.inner.sign_in(&admin, ADDRESS).await.unwrap() else {
         panic!()
     };
 
@@ -216,7 +216,7 @@ async fn links_and_webhooks_and_sessions_sealed_elsewhere_are_unavailable(databa
 async fn sessions_and_links_outlive_the_key_that_sealed_them(database: Database) {
     let gateway = TestGateway::start(&database).await;
     let admin = gateway.new_admin_key().await;
-    let SignIn::Begun(session) = gateway.inner.sign_in(&admin, ADDRESS).await.unwrap() else {
+    let SignIn::Begun(session, _) = gateway.inner.sign_in(&admin, ADDRESS).await.unwrap() else {
         panic!()
     };
     reload(&gateway, &database, newer).await.unwrap();

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::model::{AccountState, UserId};
-use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::console::layout::Chrome;
 use crate::pages::parts::text;
 
 /// An account as it is shown.

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::console::layout::Chrome;
 use crate::pages::parts::text;
 
 /// An entry as it is shown.

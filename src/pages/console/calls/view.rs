@@ -6,7 +6,7 @@ use crate::model::call::{Attempt, Call, ended};
 use crate::model::{AuthKind, Cause, Endpoint};
 use crate::pages::console::calls::fields::ListQuery;
 use crate::pages::console::form_errors::FieldErrors;
-use crate::pages::console::layout::{Chrome, Section, second};
+use crate::pages::console::layout::{Chrome, second};
 use crate::pages::parts::{filters, text};
 
 /// A call as it is shown.

@@ -115,7 +115,8 @@ pub(crate) async fn create(
     };
     let curl = match key.role.kind() {
         Kind::Admin => {
-            format!("curl {own}/admin/v1/accounts \\\n  -H 'X-Api-Key: {}'", secret.expose())
+            let path = if key.role == Role::Analyst { "usage" } else { "accounts" };
+            format!("curl {own}/admin/v1/{path} \\\n  -H 'X-Api-Key: {}'", secret.expose())
         }
         Kind::Caller => {
             let scopes = &key.scopes;

@@ -6,7 +6,7 @@ use crate::model::Endpoint;
 use crate::model::key::{Key, KeyLimits, Right, Role};
 use crate::pages::console::form_errors::FieldErrors;
 use crate::pages::console::keys::fields::{Fields, LimitFields};
-use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::console::layout::Chrome;
 use crate::pages::parts::text;
 
 /// A key as it is shown.
@@ -62,9 +62,13 @@ impl Form<'_> {
         endpoints.map(|(endpoint, is_chosen)| (endpoint, about(endpoint), is_chosen))
     }
 
-    /// Each right, and whether it is chosen.
+    fn has(&self, right: Right) -> bool {
+        self.fields.rights.contains(&right)
+    }
+
+    /// Each right that a key of the role may have, and whether it is chosen.
     fn rights(&self) -> impl Iterator<Item = (Right, bool)> {
-        Right::ALL.into_iter().map(|right| (right, self.fields.rights.contains(&right)))
+        Right::of(self.role).iter().map(|right| (*right, self.has(*right)))
     }
 }
 
@@ -192,6 +196,7 @@ pub const fn holder(role: Role) -> &'static str {
     match role {
         Role::Caller => "a service",
         Role::Owner | Role::Auditor => "an admin",
+        Role::Analyst => "an analyst",
     }
 }
 
@@ -211,7 +216,11 @@ pub fn limits_in_words(limits: KeyLimits) -> String {
 pub fn may(key: &Key) -> String {
     let scopes = &key.scopes;
     match key.role {
+        Role::Auditor if scopes.rights.contains(&Right::Explore) => {
+            "view everything and explore posts, change nothing".to_owned()
+        }
         Role::Auditor => "view everything, change nothing".to_owned(),
+        Role::Analyst => "explore posts and view usage".to_owned(),
         Role::Owner => "view and change everything".to_owned(),
         Role::Caller => {
             let endpoints = scopes.endpoints.as_ref().map_or("all endpoints".to_owned(), |all| {
@@ -229,7 +238,7 @@ pub fn may(key: &Key) -> String {
                         scopes.origins.iter().map(ToString::to_string).collect();
                     format!("{} at {}", right.words(), origins.join(", "))
                 }
-                Right::CreateLinks | Right::InBrowsers => right.words().to_owned(),
+                Right::CreateLinks | Right::InBrowsers | Right::Explore => right.words().to_owned(),
             });
             std::iter::once(query).chain(rights).collect::<Vec<_>>().join("; ")
         }

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::pages::console::form_errors::FieldErrors;
-use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::console::layout::Chrome;
 use crate::pages::console::links::fields::Fields;
 use crate::pages::parts::text;
 

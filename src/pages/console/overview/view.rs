@@ -6,7 +6,7 @@ use crate::model::AccountState;
 use crate::model::app::AccountsUsed;
 use crate::model::quota::OtherKeys;
 use crate::model::tally::Lately;
-use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::console::layout::Chrome;
 use crate::pages::parts::chart::{Chart, Colour};
 use crate::pages::parts::{filters, text};
 

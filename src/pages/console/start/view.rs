@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::console::layout::Chrome;
 use crate::pages::parts::text;
 
 /// How far a new installation has come.

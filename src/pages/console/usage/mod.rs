@@ -62,7 +62,11 @@ pub(crate) async fn show(
     };
     let survey = host.gateway().get_usage_survey(filter.clone(), aspect).await?;
     let closed = colours::closed(aspect, host.gateway());
-    let results = results(survey, &filter, aspect, &closed, form.csv(&filter));
+    let mut results = results(survey, &filter, aspect, &closed, form.csv(&filter));
+    if !chrome.opens(Section::Overview) {
+        // The pages of accounts and calls are not for everybody who sees usage.
+        results.ranked.iter_mut().for_each(|ranked| ranked.link = None);
+    }
     Ok(page(StatusCode::OK, view::show(&chrome, &form, &times, &results)))
 }
 

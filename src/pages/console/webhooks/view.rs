@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::model::webhook::DeliveryState;
-use crate::pages::console::layout::{Chrome, Section};
+use crate::pages::console::layout::Chrome;
 use crate::pages::parts::{filters, text};
 
 /// A webhook as it is shown.

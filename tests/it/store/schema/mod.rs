@@ -15,13 +15,14 @@ use crate::database::{Database, Kind, NOW, on_both};
 use crate::store::id;
 
 /// What each version's program may have written, by version.
-const ROWS: [(i64, &str); 6] = [
+const ROWS: [(i64, &str); 7] = [
     (1, include_str!("0001.sql")),
     (2, include_str!("0002.sql")),
     (3, include_str!("0003.sql")),
     (4, include_str!("0004.sql")),
     (5, include_str!("0005.sql")),
     (6, include_str!("0006.sql")),
+    (7, include_str!("0007.sql")),
 ];
 
 async fn eight_replicas_that_start_at_once_migrate_once(database: Database) {
@@ -156,6 +157,12 @@ async fn rows_of_every_version_are_read_after_the_last(database: Database) {
         (&*subjects[0].subject, subjects[0].questions, subjects[0].calls),
         ("viewer-42", 3, 5)
     );
+    for (id, role, rights) in
+        [("k5", Role::Analyst, [].into()), ("k6", Role::Auditor, [Right::Explore].into())]
+    {
+        let key = store.find_key(id).await.unwrap().expect("a key").key.unwrap();
+        assert_eq!((key.role, key.scopes.rights), (role, rights));
+    }
     let seals = store.list_token_seals().await.unwrap();
     assert_eq!(seals, [("k0000001".to_owned(), 1_773_180_990)]);
 }
