@@ -233,6 +233,7 @@ fn each_block_that_is_not_run_is_listed_with_its_reason_and_there_is_no_other() 
         "docs/browser.md",
         "docs/calling.md",
         "docs/console.md",
+        "docs/daily.md",
         "docs/operating.md",
         "docs/sandbox.md",
         "docs/webhooks.md",

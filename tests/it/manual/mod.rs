@@ -4,4 +4,5 @@ mod backup;
 mod blocks;
 mod clients;
 mod commands;
+mod daily;
 pub mod shell;
