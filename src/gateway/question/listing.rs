@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
 
 use crate::gateway::account::known::KnownAccount;
 use crate::gateway::app::AppState;
@@ -20,6 +19,7 @@ use crate::gateway::question::plan::{Missing, Reason};
 use crate::gateway::question::{PostsOf, Question, Span};
 use crate::gateway::{Detail, Error, Gateway};
 use crate::model::{UserId, post};
+use crate::store::Store;
 use crate::upstream::{LookUpError, MOST_LISTED, PostPage, PostPageOf, UpstreamEffort, page_of};
 
 /// The most pages of one list: those of X's limit, and some short ones where reposts are left out.
@@ -84,12 +84,12 @@ enum ListEnd {
     Complete,
     /// At the oldest post that X lists.
     AtLimit,
-    Unread(Unread),
+    NotListed(NotListed),
 }
 
 /// Why X's list of an account's posts was not read to its end.
 #[derive(Debug, thiserror::Error)]
-enum Unread {
+enum NotListed {
     #[error("apps.{0}.lookup is off")]
     Off(String),
     #[error("such lists are not read for a while after a failure")]
@@ -116,12 +116,13 @@ impl Gateway {
         let Some(of) = question.posts_of.take() else { return Ok(Listed::default()) };
         let accounts = self.named_accounts(&caller.key, app, &of.accounts, "posts_of").await?;
         let list = |account: &Arc<KnownAccount>| {
-            self.list_account(app, caller, (account.stored.account.user_id, &of), deadline)
+            let user = account.stored.account.user_id;
+            self.list_or_recall(app, caller, (user, &of), deadline)
         };
         let lists = join_all(accounts.iter().map(list)).await;
         let (mut listed, mut unread) = (Listed::default(), None);
         for (account, list) in accounts.iter().zip(lists) {
-            let List { posts, made, end } = list;
+            let List { posts, made, end } = list?;
             listed.made.extend(made);
             match end {
                 ListEnd::Complete => listed.add(account, PostSource::X, posts, true),
@@ -129,12 +130,11 @@ impl Gateway {
                     listed.note(account, &format!("X lists the newest {MOST_LISTED} alone"));
                     listed.add(account, PostSource::X, posts, false);
                 }
-                ListEnd::Unread(why) => {
-                    let known = self.known_posts(account, &of, posts).await;
+                ListEnd::NotListed(why) => {
                     let (count, text) =
-                        (known.len(), "that are known, since X's list was not read");
+                        (posts.len(), "that are known, since X's list was not read");
                     listed.note(account, &format!("the {count} {text}: {why}"));
-                    listed.add(account, PostSource::Known, known, false);
+                    listed.add(account, PostSource::Known, posts, false);
                     unread = unread.or(Some((account, why)));
                 }
             }
@@ -155,10 +155,11 @@ impl Gateway {
     ) -> Result<(Vec<usize>, Listed), Error> {
         let Some(of) = question.posts_of.take() else { return Ok(Default::default()) };
         let accounts = self.named_accounts(key, app, &of.accounts, "posts_of").await?;
+        let known =
+            accounts.iter().map(|known| self.known_posts(known.stored.account.user_id, &of));
         let mut listed = Listed::default();
-        for account in &accounts {
-            let known = self.known_posts(account, &of, Vec::new()).await;
-            listed.add(account, PostSource::Known, known, false);
+        for (account, known) in accounts.iter().zip(join_all(known).await) {
+            listed.add(account, PostSource::Known, known?, false);
         }
         match (self.unread(app), accounts.first()) {
             (Some(why), Some(account)) if listed.posts.is_empty() => {
@@ -186,13 +187,30 @@ impl Gateway {
     }
 
     /// Why lists of users' posts are not read at present, if they are not.
-    fn unread(&self, app: &AppState) -> Option<Unread> {
+    fn unread(&self, app: &AppState) -> Option<NotListed> {
         if !app.settings().lookup {
-            return Some(Unread::Off(app.name.clone()));
+            return Some(NotListed::Off(app.name.clone()));
         }
         let until = app.list_pause.0.load(Ordering::Relaxed);
         let left = u64::try_from(until - self.0.upstream.now().unix_timestamp()).ok()?;
-        (left > 0).then(|| Unread::Paused { left: Duration::from_secs(left) })
+        (left > 0).then(|| NotListed::Paused { left: Duration::from_secs(left) })
+    }
+
+    /// X's list of an account's posts, or the posts that are known, and those that X has listed, if it ends early.
+    async fn list_or_recall(
+        &self,
+        app: &Arc<AppState>,
+        caller: &Caller,
+        (user, of): (UserId, &PostsOf),
+        deadline: Instant,
+    ) -> Result<List, Error> {
+        let mut list = self.list_account(app, caller, (user, of), deadline).await;
+        if let ListEnd::NotListed(_) = list.end {
+            let known = self.known_posts(user, of).await?;
+            let all: BTreeSet<u64> = known.into_iter().chain(list.posts).collect();
+            list.posts = all.into_iter().rev().take(of.most()).collect();
+        }
+        Ok(list)
     }
 
     /// Reads X's list until there are as many posts as wanted.
@@ -212,7 +230,7 @@ impl Gateway {
             list.made.extend(made);
             let page = match page {
                 Ok(page) => page,
-                Err(why) => return List { end: ListEnd::Unread(why), ..list },
+                Err(why) => return List { end: ListEnd::NotListed(why), ..list },
             };
             asked += page_of(most);
             list.posts.extend(page.posts);
@@ -236,9 +254,9 @@ impl Gateway {
         caller: &Caller,
         wanted: &PostPageOf<'_>,
         deadline: Instant,
-    ) -> (Result<PostPage, Unread>, Option<LookUp>) {
+    ) -> (Result<PostPage, NotListed>, Option<LookUp>) {
         let turn = timeout_at(deadline, app.question_turns.take(caller.turn(), 1)).await;
-        let Ok(_turn) = turn else { return (Err(Unread::Late), None) };
+        let Ok(_turn) = turn else { return (Err(NotListed::Late), None) };
         if let Some(why) = self.unread(app) {
             return (Err(why), None);
         }
@@ -247,15 +265,15 @@ impl Gateway {
         let outcome = match timeout_at(deadline, requested).await {
             Ok(Ok(outcome)) => outcome.map_err(|error| {
                 self.pause_lists(app, self.pause_after(&error), &error);
-                Unread::LookUp(error)
+                NotListed::LookUp(error)
             }),
             Ok(Err(error)) => {
                 self.pause_lists(app, FAILED, &error);
-                Err(Unread::Token(error))
+                Err(NotListed::Token(error))
             }
             Err(_) => {
                 effort.time = self.0.clock.instant().saturating_duration_since(begun);
-                Err(Unread::Late)
+                Err(NotListed::Late)
             }
         };
         caller.made.add(effort.attempts);
@@ -264,43 +282,32 @@ impl Gateway {
         (outcome, made)
     }
 
-    /// The posts of an account that were asked for before, and those that X has `listed`.
-    async fn known_posts(
-        &self,
-        account: &KnownAccount,
-        of: &PostsOf,
-        listed: Vec<u64>,
-    ) -> Vec<u64> {
-        let user = account.stored.account.user_id;
-        let known = self.0.store.find_posts_of(user, of.ids(), of.most()).await;
-        let known = known.unwrap_or_else(|error| {
-            let error = &error as &dyn std::error::Error;
-            warn!(error, "could not read the posts of an author");
-            Vec::new()
-        });
-        let all: BTreeSet<u64> = known.into_iter().chain(listed).collect();
-        all.into_iter().rev().take(of.most()).collect()
+    /// The posts of an account that are known, newest first.
+    async fn known_posts(&self, user: UserId, of: &PostsOf) -> Result<Vec<u64>, Error> {
+        let find =
+            |store: Store| async move { Ok(store.find_posts_of(user, of.ids(), of.most()).await?) };
+        Ok(self.read_patiently(find).await?)
     }
 
     /// There are no posts to ask about, since X has not listed any.
-    fn nothing_known(&self, question: &Question, account: &KnownAccount, why: &Unread) -> Error {
+    fn nothing_known(&self, question: &Question, account: &KnownAccount, why: &NotListed) -> Error {
         let name = &account.stored.account.screen_name;
         let reason = match why {
-            Unread::Off(app) => {
+            NotListed::Off(app) => {
                 let detail = format!(
                     "no posts of @{name} are known, and X is not asked for them, since apps.{app}.lookup is off; name tweet_ids"
                 );
                 return Error::InvalidRequest(vec![Detail::at("/posts_of", detail)]);
             }
-            Unread::Token(error) => return error.clone(),
-            Unread::Late => Reason::Deadline,
-            Unread::LookUp(LookUpError::Quota { .. }) => Reason::Quota,
-            Unread::LookUp(LookUpError::NotShown) => Reason::Unavailable,
-            Unread::LookUp(_) | Unread::Paused { .. } => Reason::UpstreamError,
+            NotListed::Token(error) => return error.clone(),
+            NotListed::Late => Reason::Deadline,
+            NotListed::LookUp(LookUpError::Quota { .. }) => Reason::Quota,
+            NotListed::LookUp(LookUpError::NotShown) => Reason::Unavailable,
+            NotListed::LookUp(_) | NotListed::Paused { .. } => Reason::UpstreamError,
         };
         let retry_after = match why {
-            Unread::Paused { left } => Some(*left),
-            Unread::LookUp(error) => self.pause_after(error).try_into().ok(),
+            NotListed::Paused { left } => Some(*left),
+            NotListed::LookUp(error) => self.pause_after(error).try_into().ok(),
             _ => None,
         };
         let detail = format!("X has not listed the posts of @{name}, and none are known: {why}");

@@ -67,7 +67,7 @@ async fn each_part_widened_by_one_is_refused_at_its_place(database: Database) {
     let (mut posts, other) = (pages.posts(), pages.gateway.sandbox.ids("alice", 4)[3].clone());
     posts.push(other);
     let levels = ["tweet.id", "engagement.type", "engagement.day"];
-    let cases: [(Value, &[&str]); 12] = [
+    let cases: [(Value, &[&str]); 14] = [
         (json!({ "tweet_ids": posts }), &["/tweet_ids/3"]),
         (json!({ "engagement_types": ["favorites", "retweets"] }), &["/engagement_types/1"]),
         (json!({ "window": { "last": "673h" } }), &["/window"]),
