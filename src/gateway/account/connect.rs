@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 
 use crate::gateway::account::known::{is_printable, is_token_of};
 use crate::gateway::app::AppState;
-use crate::gateway::app::faults::Fault;
 use crate::gateway::bearer::outlive;
 use crate::gateway::key::presented::TOO_MANY;
 use crate::gateway::key::strangers::Guess;
@@ -262,13 +261,7 @@ impl Gateway {
     async fn request_token(&self, app: &AppState, callback: &str) -> Result<Token, Error> {
         let requested = self.0.upstream.request_token(&app.settings(), callback).await;
         let requested = requested.map_err(|error| refused(&app.name, &error));
-        match &requested {
-            Ok(_) => drop(app.faults.clear(Fault::Callback)),
-            Err(Error::NotConnected(NotConnected::CallbackNotApproved)) => {
-                app.faults.show(Fault::Callback);
-            }
-            Err(_) => (),
-        }
+        app.faults.judge_callback(requested.as_ref().err());
         requested
     }
 

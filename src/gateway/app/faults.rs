@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use tracing::{info, warn};
 
+use crate::gateway::Error;
 use crate::gateway::app::bearer::BearerSource;
+use crate::model::handshake::NotConnected;
 use crate::upstream::{Answer, Credential, Verdict};
 
 /// A fault that X finds with an app's credentials.
@@ -85,6 +87,17 @@ impl Faults {
     /// Whether it is news.
     pub(in crate::gateway) fn clear(&self, fault: Fault) -> bool {
         self.has(fault) && self.0.fetch_and(!fault.bit(), Ordering::Relaxed) & fault.bit() != 0
+    }
+
+    /// Learns whether X approves the callback URL from how a request for a token ended.
+    pub(in crate::gateway) fn judge_callback(&self, refused: Option<&Error>) {
+        match refused {
+            None => drop(self.clear(Fault::Callback)),
+            Some(Error::NotConnected(NotConnected::CallbackNotApproved)) => {
+                self.show(Fault::Callback);
+            }
+            Some(_) => (),
+        }
     }
 
     /// Learns from an answer what X thinks of the app's credentials.

@@ -65,7 +65,7 @@ async fn an_overview_says_who_uses_the_quota_and_when_there_is_more(database: Da
     }
 
     assert_eq!(call(&gateway, 1).await, [200]);
-    gateway.sandbox.clock.forward(Duration::seconds(25));
+    gateway.later(Duration::seconds(25)).await;
     let waits = begin(&gateway);
     until_waiting(&gateway, 1).await;
     expected["keys"][1] = user(own, name, 4, 1);
@@ -81,11 +81,11 @@ async fn an_overview_says_who_uses_the_quota_and_when_there_is_more(database: Da
     }
 
     // Several keys have used the last window up, so that the calls of the next are spread over it.
-    gateway.sandbox.clock.forward(Duration::seconds(6));
+    gateway.later(Duration::seconds(6)).await;
     let next = quota(&gateway).await;
     assert_eq!((&next["used"], &next["waiting"]), (&json!(0), &json!(1)), "{next}");
     assert_eq!(next["free_at"], "2026-03-10T21:16:07Z");
-    gateway.sandbox.clock.forward(Duration::seconds(7));
+    gateway.later(Duration::seconds(7)).await;
     waits.await.unwrap().is_relayed(200);
     let next = quota(&gateway).await;
     assert_eq!(next["keys"], json!([user(own, name, 1, 0)]), "of the new window");
