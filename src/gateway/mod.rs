@@ -44,6 +44,7 @@ pub use crate::gateway::account::connect::{
 pub use crate::gateway::account::known::KnownAccount;
 pub use crate::gateway::account::links::{CreatedLink, NewLink};
 pub use crate::gateway::account::pending_links::{LinkId, LinkPlace, WaitingLink};
+pub use crate::gateway::account::posts::KnownPosts;
 pub use crate::gateway::account::view::{AccountWithLastCall, FirstSteps, History};
 pub use crate::gateway::account::{Import, ImportEvents, Verified, check_imports};
 pub use crate::gateway::app::bearer::BearerSource;

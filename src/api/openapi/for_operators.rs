@@ -71,6 +71,7 @@ pub(crate) fn operation(
     let changes = method != HttpMethod::Get;
     let operation = Operation::new(Audience::Operators, method, path, id, summary)
         .refuses(problems::of_keys(Kind::Admin))
+        .refuses(vec![problems::not_allowed("role", "it is read-only")])
         .refuses(page_problems::of_leaks());
     if changes { operation.refuses(problems::of_changes()) } else { operation }
 }

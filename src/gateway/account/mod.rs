@@ -4,6 +4,7 @@ pub(super) mod connect;
 pub(super) mod known;
 pub(super) mod links;
 pub(super) mod pending_links;
+pub(super) mod posts;
 pub(super) mod token;
 pub(super) mod verify;
 pub(super) mod view;

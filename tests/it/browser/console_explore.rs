@@ -89,4 +89,18 @@ async fn answers_are_sound_as_charts_in_every_size_and_colour() {
     browser.asks("range", "post_day").await;
     browser.reads("Where a line is broken").await;
     browser.shows("console-explore-gap").await;
+
+    browser.marks(&[]).await;
+    browser.fill("tweets", "https://x.com/alice 20").await;
+    browser.press("Run query").await;
+    browser.reads("is no post.").await;
+    browser.shows("console-explore-refused").await;
+    browser.fill("account", "@alice").await;
+    browser.press("Fill in its newest posts").await;
+    browser.reads("The newest posts by @alice that the gateway knows.").await;
+    browser.shows("console-explore-known").await;
+    browser.asks("28hr", "post").await;
+    browser.press("impressions").await;
+    browser.find("//th[@aria-sort='descending']").await;
+    browser.shows("console-explore-sorted").await;
 }

@@ -1,4 +1,4 @@
-//! Every page of the console, empty and with data, as an admin and as a read-only admin see it.
+//! Every page of the console, empty and with data, as an admin, a read-only admin and an analyst see it.
 
 use crate::browser::chromium::{Browser, Chromium};
 use crate::console::Visitor;
@@ -81,7 +81,8 @@ async fn the_consoles_pages_are_sound_in_every_size_and_colour() {
     browser.shows("console-nothing").await;
 
     let furnished = Furnished::new(&gateway).await;
-    for (who, key) in [("admin", &admin), ("looks", &gateway.auditor_key().await)] {
+    let (auditor, analyst) = (gateway.auditor_key().await, gateway.analyst_key().await);
+    for (who, key) in [("admin", &admin), ("looks", &auditor), ("analyst", &analyst)] {
         browser.forgets().await;
         browser.signs_in(&gateway, key).await;
         for path in shown(&gateway, key, furnished.pages()).await {
@@ -92,6 +93,9 @@ async fn the_consoles_pages_are_sound_in_every_size_and_colour() {
             browser.shows(&format!("console-{who}-{}", name(&path))).await;
         }
     }
+    browser.open(&format!("{}/console/keys", gateway.admin_url)).await;
+    browser.reads("Your key may not do this").await;
+    browser.shows("console-forbidden").await;
 }
 
 #[tokio::test]

@@ -126,12 +126,12 @@ impl Story {
         self.operator.reads("Accounts used: 1").await;
         self.operator.press("Run query").await;
         self.operator.reads("Calls made").await;
-        for metric in ["favorites", "impressions"] {
-            self.operator.row(&[&post, metric]).await;
+        for heading in ["Post", "Published", "impressions", "favorites"] {
+            self.operator.find(&format!("//th/button[normalize-space()='{heading}']")).await;
         }
-        let row = self.operator.row(&[&post, "impressions"]).await;
-        let cell = self.operator.find(&format!("{row}/td[last()]")).await;
-        let shown: u64 = cell.text().await.unwrap().parse().unwrap();
+        let row = self.operator.row(&[&post]).await;
+        let cell = self.operator.find(&format!("{row}/td[3]")).await;
+        let shown: u64 = cell.text().await.unwrap().replace(',', "").parse().unwrap();
         assert!(shown >= told && told > 0, "{shown} and {told}");
         self.operator.reads(&format!("curl --compressed {}/v1", self.gateway())).await;
         self.operator.find("//h2[normalize-space()='Results']/following::*[name()='svg']").await;

@@ -5,6 +5,7 @@ mod audit;
 mod calls;
 pub mod explore;
 mod explore_charts;
+mod explore_form;
 mod forwarded;
 mod key_limits;
 pub mod keys;

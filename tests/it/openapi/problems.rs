@@ -149,6 +149,9 @@ async fn what_is_not_allowed_not_there_or_there_already() {
         let again = operation.ask(&doors, &operation.path).send().await;
         operation.refuses(&document, &again, 409, "already_exists");
     }
+    let (analyst, list) = (doors.gateway.analyst_key().await, find("list_keys"));
+    let refused = doors.gateway.admin(&analyst, "GET", &list.path).send().await;
+    list.refuses(&document, &refused, 403, "not_allowed");
     let link = find("create_link");
     link.refuses(&document, &link.ask(&doors, &link.path).send().await, 403, "not_allowed");
     for (id, pointer) in

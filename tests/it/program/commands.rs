@@ -234,7 +234,7 @@ async fn keys_come_and_go(database: Database) {
     assert_eq!((&*key["ROLE"], &*key["STATE"]), ("unreadable", "refused"));
     let listed = deployment.must(&["key", "list", "--json"]).await;
     assert!(!listed.contains("csk_") && !listed.contains("csa_"), "{listed}");
-    assert_eq!(json(&listed).as_array().unwrap().len(), 5);
+    assert_eq!(json(&listed).as_array().unwrap().len(), 7);
 
     revoke_by_name_and_by_secret(&deployment, &admin).await;
 }

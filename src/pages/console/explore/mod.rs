@@ -2,10 +2,13 @@
 
 mod charts;
 mod form;
+mod refusal;
+mod table;
 mod view;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -13,49 +16,61 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
+use crate::api::callers::engagement::Form::{Csv, Spreadsheet};
 use crate::api::callers::engagement::{self, Form, SPREADSHEET};
 use crate::gateway::{
     Answered, Caller, Deadline, MadeCalls, Missing, PlannedCall, Reason, Received, Session,
 };
-use crate::model::{Freshness, GroupBy};
+use crate::model::Freshness;
 use crate::pages::console;
-use crate::pages::console::address::callers_url;
+use crate::pages::console::address::{callers_url, see_other};
 use crate::pages::console::explore::charts::charts;
+use crate::pages::console::explore::table::table;
 use crate::pages::console::explore::view::{
-    Answer, Call, Charts, FormResult, MissingPosts, Report,
+    Answer, Call, Charts, FormResult, MissingPosts, Report, Sent,
 };
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Section, sentence};
 use crate::web::client_address::Client;
+use crate::web::extract::Query;
 use crate::web::host::Host;
 use crate::web::html::page;
 use crate::web::observe::RequestId;
 use crate::web::problem::Problem;
 use crate::wire::question::Plan;
-use crate::wire::table;
 
 /// Bytes of a page, charts included.
 const MOST_BYTES: usize = 99_000;
-/// The most rows of a page that shows all of them; the CSV has them anyway.
-const MOST_ROWS: usize = 300;
-/// Rows of a page that cannot show them all: the charts have tables of their own then.
-const FEW_ROWS: usize = 50;
+/// Posts that the form proposes.
+const SUGGESTED: usize = 20;
+/// The age of numbers that are shown again in another order.
+const SORTABLE: Duration = Duration::from_mins(10);
+/// No number is so new that it would be given again, but with an age at all, answers may be kept for later.
+const ASKED: Duration = Duration::from_nanos(1);
 /// Calls that a page lists.
 const MOST_CALLS: usize = 50;
 /// Reasons for what is missing that a page lists.
 const MOST_MISSING: usize = 20;
 
+/// The form as its address fills it in. Nothing is asked: that takes a press of a button.
 pub(crate) async fn show(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
-) -> Response {
-    let form = form::read(&host, &[]);
+    Query(fields): Query<Vec<(String, String)>>,
+) -> Result<Response, Problem> {
+    let mut form = form::read(&host, &fields);
+    let named = Some(&*form.account).filter(|account| !account.is_empty());
+    let app = Some(&*form.app).filter(|app| !app.is_empty());
+    let known = host.gateway().suggest_posts(app, named, SUGGESTED).await?;
+    form.fill_in(known);
+    form.tweets = form.question().shown_again(form.tweets);
     let chrome = chrome(&session, Section::Explore, None);
     let text = view::show(&chrome, &form, &FormResult::NotSent, &Charts::default(), None);
-    page(StatusCode::OK, text)
+    Ok(page(StatusCode::OK, text))
 }
 
-/// Plans or runs the question, and shows the form again above the result; or returns the answer as a download.
+/// Plans or runs the question, and shows the form again above the result; or returns the answer as a download; or leads
+/// to the form's address.
 pub(crate) async fn run(
     State(host): State<Host>,
     Extension(session): Extension<Session>,
@@ -64,32 +79,42 @@ pub(crate) async fn run(
     let (from, request_id) = (Client::address(&request), RequestId::of(&request));
     let fields: Vec<(String, String)> = console::form::read(&host, request).await?;
     let mut form = form::read(&host, &fields);
-    let question = form::question(&form);
+    let field = |name: &str| fields.iter().find(|field| field.0 == name).map(|field| &*field.1);
+    let wants = field("wants").unwrap_or_default();
+    let address = form.address();
+    if let (Some(address), "link") = (&address, wants) {
+        return Ok(see_other(address));
+    }
+    let (question, mut mistakes) = (form.question(), form.mistakes());
+    let limits = host.limits();
+    mistakes.splice(..0, question.excess(limits.question_posts));
     form.tweets = question.shown_again(form.tweets);
     let gateway = host.gateway();
     let key = gateway.as_caller(&session, Some(&*form.app).filter(|app| !app.is_empty()))?;
-    let (freshness, oldest) = (Freshness::default(), Arc::default());
+    // A press on a heading only sorts, so what is kept will do.
+    let max_age = if field("by").is_some() { SORTABLE } else { ASKED };
+    let oldest = Arc::<OnceLock<Duration>>::default();
     let caller = Caller {
         key,
         from,
         request_id,
-        freshness,
-        oldest,
+        freshness: Freshness { max_age, is_own: false },
+        oldest: Arc::clone(&oldest),
         made: MadeCalls::default(),
         token: None,
     };
-    let wants = fields.iter().find(|field| field.0 == "wants").map_or("", |field| &field.1);
-
-    let (chrome, curl) =
-        (chrome(&session, Section::Explore, None), question.curl(callers_url(&host)));
+    let chrome = chrome(&session, Section::Explore, None);
+    let sent = Sent { address, curl: question.curl(callers_url(&host)) };
     let show = |result: &FormResult, charts: &Charts| {
-        view::show(&chrome, &form, result, charts, Some(&curl))
+        view::show(&chrome, &form, result, charts, Some(&sent))
     };
     let refuse =
-        |status, message| page(status, show(&FormResult::Failed(message), &Charts::default()));
-    let limits = host.limits();
-    if let Some(message) = question.excess(limits.question_posts) {
-        return Ok(refuse(StatusCode::BAD_REQUEST, message));
+        |status, messages| page(status, show(&FormResult::Failed(messages), &Charts::default()));
+    if wants == "link" {
+        mistakes = vec!["The form has too many posts for a link.".to_owned()];
+    }
+    if !mistakes.is_empty() {
+        return Ok(refuse(StatusCode::BAD_REQUEST, mistakes));
     }
     let (body, deadline) = (question.text(), Deadline::within(limits.request_deadline));
     let (turn, held) = gateway.begin_question((&caller.key, false), body.len(), deadline).await?;
@@ -103,18 +128,19 @@ pub(crate) async fn run(
         })
     } else {
         match gateway.answer_question(&caller, received, deadline, None).await {
-            Ok(answered) if wants == "table" => return Ok(download(answered, Form::Csv)),
-            Ok(answered) if wants == SPREADSHEET => {
-                return Ok(download(answered, Form::Spreadsheet));
-            }
-            answered => answered.map(|answered| with_charts(&answered, show)),
+            Ok(answered) if wants == "table" => return Ok(download(answered, Csv)),
+            Ok(answered) if wants == SPREADSHEET => return Ok(download(answered, Spreadsheet)),
+            answered => answered.map(|answered| {
+                let answer = answer(&answered, &form, oldest.get());
+                with_charts(&answered, answer, show)
+            }),
         }
     };
     Ok(match shown {
         Ok(text) => page(StatusCode::OK, text),
         Err(error) => {
-            let problem = Problem::from(error);
-            refuse(problem.status(), sentence(problem.words().1))
+            let (status, messages) = refusal::in_words(error);
+            refuse(status, messages)
         }
     })
 }
@@ -148,38 +174,27 @@ fn cost_in_words(plan: &Plan) -> String {
 }
 
 /// The page with charts, which take the room that everything else leaves them.
-fn with_charts(answered: &Answered, show: impl Fn(&FormResult, &Charts) -> String) -> String {
-    let answer = answer(answered);
-    let is_whole = answer.more == 0;
+fn with_charts(
+    answered: &Answered,
+    answer: Answer,
+    show: impl Fn(&FormResult, &Charts) -> String,
+) -> String {
+    let is_whole = answer.table.more == 0;
     let result = FormResult::Answered(answer);
     let room = MOST_BYTES.saturating_sub(show(&result, &Charts::default()).len());
     show(&result, &charts(answered, is_whole, room))
 }
 
-fn answer(answered: &Answered) -> Answer {
-    let columns = answered.merged.columns();
-    let (mut rows, mut count) = (Vec::new(), 0);
-    answered.merged.each_leaf(|leaf| {
-        count += 1;
-        if rows.len() < MOST_ROWS {
-            let key = |level: &GroupBy| {
-                leaf.key(*level).map_or_else(String::new, |name| name.with(str::to_owned))
-            };
-            rows.push(columns.iter().map(key).chain([leaf.value.to_string()]).collect());
-        }
-    });
-    if count > MOST_ROWS {
-        rows.truncate(FEW_ROWS);
-    }
+fn answer(answered: &Answered, form: &view::Form, oldest: Option<&Duration>) -> Answer {
     let calls = answered.calls.iter().map(|finished| Call {
         status: finished.status.map(|status| status.to_string()).unwrap_or_default(),
         ms: finished.effort.time.as_millis().to_string(),
         ..call(&finished.call)
     });
+    let seconds = oldest.map(|age| Duration::from_secs(age.as_secs()));
     Answer {
-        columns: columns.iter().map(|level| table::column(*level)).chain(["value"]).collect(),
-        more: count - rows.len(),
-        rows,
+        table: table(&answered.merged, &form.metrics, &form.sort),
+        age: seconds.map(|age| humantime::format_duration(age).to_string()).unwrap_or_default(),
         report: report(calls, &answered.missing, &answered.notes),
     }
 }

@@ -38,8 +38,14 @@ pub struct Form {
     /// The configured apps.
     pub apps: Vec<String>,
     pub app: String,
+    /// Whose newest posts to fill in, by screen name or user id.
+    pub account: String,
+    /// The screen names to choose from, which need not be all.
+    pub accounts: Vec<String>,
     /// Empty where it is too long to be shown again.
     pub tweets: String,
+    /// Which posts were filled in, or why none were, in a sentence.
+    pub about_posts: Option<String>,
     /// How many posts the form takes.
     pub most_posts: usize,
     pub metrics: Vec<Metric>,
@@ -49,13 +55,15 @@ pub struct Form {
     pub end: String,
     /// One of those in [`GROUPINGS`].
     pub group: String,
+    /// The column by which the results are sorted, with `-` before it for the largest first; empty for none.
+    pub sort: String,
 }
 
 /// The result of sending the form.
 pub enum FormResult {
     NotSent,
-    /// The mistake, in words.
-    Failed(String),
+    /// The mistakes, in sentences.
+    Failed(Vec<String>),
     Planned {
         cost: String,
         report: Report,
@@ -63,13 +71,46 @@ pub enum FormResult {
     Answered(Answer),
 }
 
-/// An answer as a table.
+/// An answer.
 pub struct Answer {
-    pub columns: Vec<&'static str>,
-    pub rows: Vec<Vec<String>>,
-    /// Rows that are not shown.
-    pub more: usize,
+    pub table: Table,
+    /// How old the oldest of its numbers is, in words; empty if X was asked for all of them.
+    pub age: String,
     pub report: Report,
+}
+
+/// An answer as a table.
+pub struct Table {
+    pub headings: Vec<Heading>,
+    /// How many columns come before those of numbers.
+    pub keys: usize,
+    pub rows: Vec<Row>,
+    /// All rows, and those of them that are not shown.
+    pub count: usize,
+    pub more: usize,
+    /// The sums of all rows, by column of numbers.
+    pub sums: Vec<Option<i64>>,
+}
+
+/// The heading of a column.
+pub struct Heading {
+    pub title: String,
+    pub is_number: bool,
+    /// `ascending` or `descending` if rows are sorted by it.
+    pub order: Option<&'static str>,
+    /// The order that it leads to.
+    pub next: String,
+}
+
+/// A row of an answer.
+pub struct Row {
+    /// The post's id, if the answer tells posts apart.
+    pub post: Option<String>,
+    /// When it was published; empty if its id does not say.
+    pub published: String,
+    /// The day and the hour, as far as the answer tells these apart.
+    pub times: Vec<String>,
+    pub numbers: Vec<Option<i64>>,
 }
 
 /// The pictures of an answer, above its table.
@@ -136,21 +177,42 @@ struct ExplorePage<'a> {
     form: &'a Form,
     result: &'a FormResult,
     charts: &'a Charts,
-    curl: Option<&'a Curl>,
+    sent: Option<&'a Sent>,
 }
 
-/// The form, its result, and the `curl` command that does the same.
+/// What is shown of a form that was sent.
+pub struct Sent {
+    /// The address at which the form is filled in like this, if it is not too long.
+    pub address: Option<String>,
+    pub curl: Curl,
+}
+
+/// The form and its result.
 pub fn show(
     chrome: &Chrome<'_>,
     form: &Form,
     result: &FormResult,
     charts: &Charts,
-    curl: Option<&Curl>,
+    sent: Option<&Sent>,
 ) -> String {
-    text(&ExplorePage { chrome, form, result, charts, curl })
+    text(&ExplorePage { chrome, form, result, charts, sent })
 }
 
 impl Form {
+    /// The fields that stay as they are when an account's posts are filled in.
+    fn kept(&self) -> Vec<(&'static str, &str)> {
+        let metrics = self.metrics.iter().map(|metric| ("metrics", metric.name()));
+        let others = [
+            ("app", &*self.app),
+            ("window", &*self.window),
+            ("start", &*self.start),
+            ("end", &*self.end),
+            ("group", &*self.group),
+            ("sort", &*self.sort),
+        ];
+        metrics.chain(others).filter(|field| !field.1.is_empty()).collect()
+    }
+
     fn has(&self, metric: Metric) -> bool {
         self.metrics.contains(&metric)
     }
