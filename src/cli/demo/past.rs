@@ -1,6 +1,7 @@
 //! What a demo has behind it: a month of four services' calls, invented, and written as `serve` would have written them.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
@@ -25,6 +26,8 @@ use crate::vault::Vault;
 const DAYS: i64 = 30;
 /// The latest calls, which are listed one by one.
 const LISTED: usize = 600;
+/// The newest posts of each account, whose authors are known.
+const KNOWN_POSTS: usize = 20;
 /// Nobody listens there, so that the webhook's deliveries fail.
 const RECEIVER: &str = "http://127.0.0.1:9/countersign";
 /// A key of the right form that nobody has made.
@@ -134,6 +137,7 @@ pub(super) async fn write(
     }
     let webhook = NewWebhook { url: RECEIVER.to_owned(), app: None };
     first.add_webhook(webhook, ACTOR).await?;
+    store.insert_authors(&authors(&users)).await.map_err(failure::of_store)?;
     let accounts: Vec<UserId> =
         users.iter().filter_map(|user| UserId::parse(&user.user_id)).collect();
     let calls = calls(&keys, &accounts, now);
@@ -147,6 +151,19 @@ pub(super) async fn write(
     lately.settle_refusals().await?;
     store.close().await;
     Ok(())
+}
+
+/// The posts that the services have asked about, with their authors.
+fn authors(users: &[&WorldUser]) -> HashMap<u64, UserId> {
+    let of_user = |user: &&WorldUser| {
+        let author = UserId::parse(&user.user_id);
+        let active = user.posts.iter().filter(|post| post.state == "active");
+        let mut ids: Vec<u64> = active.filter_map(|post| post.id.parse().ok()).collect();
+        ids.sort_unstable_by_key(|id| Reverse(*id));
+        ids.truncate(KNOWN_POSTS);
+        ids.into_iter().filter_map(move |id| Some((id, author?))).collect::<Vec<_>>()
+    };
+    users.iter().flat_map(of_user).collect()
 }
 
 /// Writes usage and the latest calls.

@@ -119,6 +119,8 @@ impl Story {
         let post = self.post();
         self.operator.press("Explore").await;
         self.operator.sees("Explore").await;
+        self.operator.reads("The newest posts by @").await;
+        self.operator.shows("story-explore").await;
         let address = format!("https://x.com/{}/status/{post}", self.demo.name());
         self.operator.types("tweets", &address).await;
         self.operator.press("Show plan").await;
