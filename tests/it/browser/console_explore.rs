@@ -93,7 +93,7 @@ async fn answers_are_sound_as_charts_in_every_size_and_colour() {
     browser.marks(&[]).await;
     browser.fill("tweets", "https://x.com/alice 20").await;
     browser.press("Run query").await;
-    browser.reads("is no post.").await;
+    browser.reads("is not a post.").await;
     browser.shows("console-explore-refused").await;
     browser.fill("account", "@alice").await;
     browser.press("Fill in its newest posts").await;

@@ -168,7 +168,7 @@ async fn of_most_posts_the_page_stays_small_and_a_shell_asks_with_a_file(databas
              /v1/engagement, which take up to 10000.",
         ),
         (many(10_000), "you entered 10000"),
-        (format!("{} ", "&\"<".repeat(60)).repeat(65), "and 62 more are no posts"),
+        (format!("{} ", "&\"<".repeat(60)).repeat(65), "and 62 more are not posts"),
     ] {
         let page = visitor.send(EXPLORE, &[&[("tweets", &*typed)], &rest[..]].concat()).await;
         is_page(&page, 400);
@@ -238,7 +238,7 @@ const INVALID: &[Invalid] = &[
     (
         &[("tweets", HOSTILE), ("metrics", "favorites"), ("window", "totals"), ("group", "post")],
         400,
-        "is no post. Enter ids of posts, or their addresses, such as https://x.com/",
+        "is not a post. Enter ids of posts, or their addresses, such as https://x.com/",
     ),
     (
         &[("tweets", "20"), ("window", "totals"), ("group", "post")],

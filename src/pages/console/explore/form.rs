@@ -151,7 +151,7 @@ impl Form {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let verb = if wrong.len() == 1 { "is no post" } else { "are no posts" };
+        let verb = if wrong.len() == 1 { "is not a post" } else { "are not posts" };
         Some(format!("{quoted}{more} {verb}. {advice}."))
     }
 
@@ -315,11 +315,11 @@ mod tests {
             (form("", "totals", "post", &likes), "No post is entered. Enter ids of posts"),
             (
                 form("https://x.com/alice", "totals", "post", &likes),
-                "“https://x.com/alice” is no post. Enter ids of posts, or their addresses, such as",
+                "“https://x.com/alice” is not a post. Enter ids of posts, or their addresses, such as",
             ),
             (
                 form("a b c d 20", "totals", "post", &likes),
-                "“a”, “b”, “c” and 1 more are no posts.",
+                "“a”, “b”, “c” and 1 more are not posts.",
             ),
             (form("20", "totals", "post", &[]), "Select at least one engagement type."),
             (form("20", "totals", "day", &likes), "A total has no days: choose"),
