@@ -8,6 +8,7 @@ use crate::cli::assemble::{self, open};
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::gateway;
+use crate::gateway::CallNames;
 use crate::wire::usage::{Usage, UsageLine, UsageQuery};
 
 #[derive(Args)]
@@ -40,11 +41,17 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
     let query = UsageQuery { from, until, by: Some(by), app, key, account };
     let (filter, month) = query.read(assemble::now()).map_err(gateway::Error::InvalidRequest)?;
     let deployment = open(config).await?;
-    let usage = Usage::of(deployment.gateway.get_usage_report(&filter, month).await?, &filter);
+    let mut report = deployment.gateway.get_usage_report(&filter, month).await?;
+    let names = std::mem::take(&mut report.names);
+    let mut usage = Usage::of(report, &filter);
     if json {
         output::json(&usage);
         return Ok(());
     }
+    if filter.by.hours == 0 {
+        usage.totals.sums.sort_by_key(|line| std::cmp::Reverse(line.calls));
+    }
+    let row = |line: &UsageLine| row(line, &names);
     let rows: Vec<[String; 6]> = usage.totals.sums.iter().map(row).collect();
     output::table(["TIME", "GROUP", "CALLS", "POSTS", "BYTES", "SAVED"], &rows);
     for used in &usage.accounts {
@@ -72,14 +79,21 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
     Ok(())
 }
 
-fn row(line: &UsageLine) -> [String; 6] {
-    let account = line.account.as_ref().map(|id| id.as_deref().unwrap_or("no account"));
-    let group =
-        [line.app.as_deref(), line.key.as_deref(), account, line.endpoint, line.auth, line.outcome];
-    let group: Vec<&str> = group.into_iter().flatten().collect();
+fn row(line: &UsageLine, names: &CallNames) -> [String; 6] {
+    let key = line.key.as_ref().map(|id| names.keys.get(id).unwrap_or(id).clone());
+    let named = |id: &String| {
+        let mut accounts = names.accounts.iter().filter(|((app, user_id), _)| {
+            user_id.to_string() == *id && line.app.as_ref().is_none_or(|of| of == app)
+        });
+        accounts.next().map_or_else(|| id.clone(), |(_, name)| format!("@{name} ({id})"))
+    };
+    let account =
+        line.account.as_ref().map(|id| id.as_ref().map_or("no account".to_owned(), named));
+    let words = [line.endpoint, line.auth, line.outcome].map(|word| word.map(str::to_owned));
+    let group = [line.app.clone(), key, account].into_iter().chain(words).flatten();
     [
-        line.at.clone().unwrap_or_default(),
-        group.join(" "),
+        line.at.clone().unwrap_or_else(|| "-".to_owned()),
+        output::plain(&group.collect::<Vec<_>>().join(" ")),
         line.calls.to_string(),
         line.posts.to_string(),
         line.bytes.to_string(),

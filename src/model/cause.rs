@@ -83,8 +83,9 @@ impl Cause {
         self.described().name
     }
 
-    /// The name that [`Cause::name`] returns.
+    /// Reads the name, or its words.
     pub fn from_name(name: &str) -> Option<Cause> {
+        let name = name.replace(' ', "_");
         Cause::ALL.into_iter().find(|cause| cause.name() == name)
     }
 
@@ -189,7 +190,7 @@ impl Cause {
             Cause::AccountNotActive => Words {
                 name: "account_not_active",
                 what: "the account cannot be used",
-                remedy: "Its page says since when and why. Send its user a link to reconnect, or import a new token.",
+                remedy: "Its page says since when and why. If X has blocked its user, they have to resolve that with X; else send them a link to reconnect, or import a new token.",
             },
             Cause::AccountUnknown => Words {
                 name: "account_unknown",
@@ -322,6 +323,7 @@ mod tests {
         assert_eq!(names.len(), Cause::ALL.len());
         for cause in Cause::ALL {
             assert_eq!(Cause::from_name(cause.name()), Some(cause));
+            assert_eq!(Cause::from_name(&cause.words()), Some(cause));
             assert!(!cause.what().ends_with('.') && cause.remedy().ends_with('.'), "{cause:?}");
         }
         assert_eq!(Cause::from_name("none"), None);

@@ -144,7 +144,8 @@ impl CallQuery {
         let until = time("until", self.until.as_deref());
         let cause = self.cause.as_deref().map(model::Cause::from_name);
         if cause == Some(None) {
-            refuse("cause must be a cause that calls are listed with, such as account_revoked");
+            let causes = model::Cause::ALL.map(model::Cause::name).join(", ");
+            refuse(&format!("cause must be one of {causes}"));
         }
         if !problems.is_empty() {
             return Err(problems);

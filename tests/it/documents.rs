@@ -93,3 +93,12 @@ fn has_heading(document: &Path, anchor: &str) -> bool {
         kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>() == anchor
     })
 }
+
+#[test]
+fn the_manual_lists_each_cause_in_its_words() {
+    let manual = fs::read_to_string("docs/admin-api.md").unwrap();
+    for cause in countersign::model::Cause::ALL {
+        let row = format!("| `{}` | {} |", cause.name(), cause.what());
+        assert!(manual.contains(&row), "not in docs/admin-api.md: {row}");
+    }
+}

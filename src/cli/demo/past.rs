@@ -13,7 +13,7 @@ use crate::cli::demo::accounts::{ACTOR, APP, import};
 use crate::cli::failure::{self, Failure};
 use crate::config::Config;
 use crate::gateway::{Gateway, NewKey, NewWebhook};
-use crate::model::call::Call;
+use crate::model::call::{Call, Said};
 use crate::model::key::{Kind, Role, Scopes};
 use crate::model::tally::Tallies;
 use crate::model::usage::{Line, Month, Outcome, Sums, hour_of};
@@ -46,7 +46,7 @@ pub(super) const GONE: [(&str, UserState); 2] =
     [("erin", UserState::Revoked), ("frank", UserState::Locked)];
 
 const PUBLIC: [Metric; 3] = [Metric::Favorites, Metric::Retweets, Metric::Replies];
-const PRIVATE: [Metric; 3] = [Metric::Impressions, Metric::Engagements, Metric::UrlClicks];
+const PRIVATE: [Metric; 3] = [Metric::Impressions, Metric::Engagements, Metric::Favorites];
 
 /// A service: its key's name, and what it asks in an hour.
 struct Service {
@@ -257,6 +257,7 @@ impl ServiceHour<'_> {
         let upstream_time = StdDuration::from_micros((90_000 + self.dice(160_000)).into());
         let bytes = if status == 200 { 60 * u64::from(posts) } else { 120 };
         let attempts = if status == 503 { 2 } else { 1 };
+        let refused = refusal(status, auth);
         let request_id = format!("demo-{:08x}{:08x}", self.dice(u32::MAX), self.dice(u32::MAX));
         self.calls.push(Call {
             id: 0,
@@ -272,14 +273,26 @@ impl ServiceHour<'_> {
             metrics: metrics.to_vec(),
             status: Some(status),
             code: None,
-            cause: (status >= 400).then(|| Cause::of_status(status, auth)),
-            said: None,
+            cause: refused.as_ref().map(|(cause, _)| *cause),
+            said: refused.map(|(_, said)| said),
             attempts,
             tries: Vec::new(),
             time: upstream_time + StdDuration::from_micros(600),
             upstream_time,
             bytes,
         });
+    }
+}
+
+/// Why X refused a call, and what it said.
+fn refusal(status: u16, auth: AuthKind) -> Option<(Cause, Said)> {
+    let form = Cow::Borrowed("errors in JSON");
+    let said = |code, text| Said { code, text: Cow::Borrowed(text), form };
+    match status {
+        ..400 => None,
+        403 => Some((Cause::ForeignPosts, said(None, "Forbidden to access tweets: …"))),
+        503 => Some((Cause::XFailing, said(Some(130), "Over capacity"))),
+        _ => Some((Cause::of_status(status, auth), said(None, "… rate limit…"))),
     }
 }
 

@@ -82,7 +82,7 @@ impl Gateway {
         let failed_yesterday = alike.map_or(0, |earlier| earlier.calls);
         let (app, failed, what) = (&ended.app, ended.calls, cause.what());
         let text = format!(
-            "App {app}: {failed} of {calls} calls failed in the last {LATELY} minutes, since {what}; in the same hour yesterday, {failed_yesterday} of {calls_yesterday}."
+            "App {app}: {failed} of {calls} calls failed in the last {LATELY} minutes, since {what}; in the hour around this time yesterday, {failed_yesterday} of {calls_yesterday}."
         );
         let listed = by.iter().map(|by| by.calls).sum();
         let item = Attention::new(cause.name(), Some(app), text, cause.remedy()).with([

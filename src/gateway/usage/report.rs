@@ -1,8 +1,11 @@
 //! Reports on the usage added up.
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
 
-use crate::gateway::{Error, Gateway};
+use crate::gateway::{CallNames, Error, Gateway};
+use crate::model::UserId;
 use crate::model::usage::Month;
 use crate::store::{self, UsageFilter, UsageRow, UsageWriter};
 
@@ -17,6 +20,8 @@ pub struct UsageReport {
     /// Accounts used by month and app, newest month first.
     pub accounts: Vec<(Month, String, u64)>,
     pub gaps: Vec<UsageGap>,
+    /// Of the rows' keys and accounts.
+    pub names: CallNames,
 }
 
 /// Calls of a process that are missing: it was killed before everything was written, or could not hold everything.
@@ -39,11 +44,24 @@ impl Gateway {
         let _ = self.write_part().await;
         let key_id = self.resolve_key_id(filter.key_id.clone()).await?;
         let filter = &UsageFilter { key_id, ..filter.clone() };
+        let rows = self.0.store.list_usage(filter).await?;
         Ok(UsageReport {
-            rows: self.0.store.list_usage(filter).await?,
+            names: self.list_names_of_usage(&rows).await,
+            rows,
             accounts: self.0.store.count_used_accounts(months_from).await?,
             gaps: self.list_usage_gaps(self.now() - KEPT).await?,
         })
+    }
+
+    /// The names of keys and accounts; an account of which the row names no app is one of any app.
+    async fn list_names_of_usage(&self, rows: &[UsageRow]) -> CallNames {
+        let keys = self.list_key_names(rows.iter().filter_map(|row| row.key_id.as_deref())).await;
+        let used: BTreeSet<UserId> = rows.iter().filter_map(|row| row.account.flatten()).collect();
+        let apps = self.0.apps.keys();
+        let in_each = |app: &'_ String| used.iter().map(move |id| (app.as_str(), *id));
+        let signed: Vec<(&str, UserId)> = apps.flat_map(in_each).collect();
+        let accounts = self.0.store.find_screen_names(&signed).await.unwrap_or_default();
+        CallNames { keys, accounts }
     }
 
     /// The gaps of processes that wrote since `since`.

@@ -110,7 +110,8 @@ impl Row {
     /// How it ended, in a few words.
     fn outcome(&self) -> String {
         match self.call.cause {
-            Some(cause) => cause.what().to_owned(),
+            Some(cause) => cause.words(),
+            None if self.went_well() => "answered".to_owned(),
             None => ended(self.call.status, self.call.code.as_deref()),
         }
     }
