@@ -17,7 +17,7 @@ use crate::model::call::{Call, Said};
 use crate::model::key::{Kind, Role, Scopes};
 use crate::model::tally::Tallies;
 use crate::model::usage::{Line, Month, Outcome, Sums, hour_of};
-use crate::model::{AccountState, AuthKind, Cause, Endpoint, Metric, SetClock, UserId};
+use crate::model::{AccountState, AuthKind, Cause, Endpoint, Metric, SetClock, UserId, post};
 use crate::sandbox::{UserState, World, WorldUser};
 use crate::store::{self, Store, UsageBatch, UsedAccount};
 use crate::vault::Vault;
@@ -137,7 +137,7 @@ pub(super) async fn write(
     }
     let webhook = NewWebhook { url: RECEIVER.to_owned(), app: None };
     first.add_webhook(webhook, ACTOR).await?;
-    store.insert_authors(&authors(&users)).await.map_err(failure::of_store)?;
+    store.insert_authors(&authors(&users, begin)).await.map_err(failure::of_store)?;
     let accounts: Vec<UserId> =
         users.iter().filter_map(|user| UserId::parse(&user.user_id)).collect();
     let calls = calls(&keys, &accounts, now);
@@ -153,12 +153,14 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// The posts that the services have asked about, with their authors.
-fn authors(users: &[&WorldUser]) -> HashMap<u64, UserId> {
+/// The posts of that time that the services have asked about, with their authors.
+fn authors(users: &[&WorldUser], since: OffsetDateTime) -> HashMap<u64, UserId> {
+    let first = post::first_id_at(since);
     let of_user = |user: &&WorldUser| {
         let author = UserId::parse(&user.user_id);
         let active = user.posts.iter().filter(|post| post.state == "active");
-        let mut ids: Vec<u64> = active.filter_map(|post| post.id.parse().ok()).collect();
+        let ids = active.filter_map(|post| post.id.parse::<u64>().ok());
+        let mut ids: Vec<u64> = ids.filter(|id| *id >= first).collect();
         ids.sort_unstable_by_key(|id| Reverse(*id));
         ids.truncate(KNOWN_POSTS);
         ids.into_iter().filter_map(move |id| Some((id, author?))).collect::<Vec<_>>()

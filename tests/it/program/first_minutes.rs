@@ -76,7 +76,7 @@ async fn what_it_prints_fits_a_small_terminal_and_can_be_pasted() {
     stop(running).await;
 
     let running = start(folder.path(), &["--log", "--tour"]);
-    running.out.wait_for("/admin/v1/accounts").await;
+    running.out.wait_for("countersign-demo/env").await;
     assert_eq!(running.out.text().trim_end(), kept("tour.txt").unwrap().trim_end());
     stop(running).await;
     // As in a container, from which the folder is copied.
