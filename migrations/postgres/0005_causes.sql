@@ -36,11 +36,11 @@ create table attention (
     cause   text collate "C" not null,
     app     text collate "C" not null,
     seen_at bigint not null,
-    told_at bigint not null,
-    is_told bigint not null,
+    notified_at bigint not null,
+    is_notified bigint not null,
     constraint attention_pkey primary key (cause, app)
 );
 comment on table attention is 'what needs attention, as webhooks were told';
 comment on column attention.seen_at is 'when a replica last saw it, in seconds since 1970';
-comment on column attention.told_at is 'when webhooks were last told that it began, in seconds since 1970';
-comment on column attention.is_told is '1 until they are told that it is over, else 0';
+comment on column attention.notified_at is 'when webhooks were last told that it began, in seconds since 1970';
+comment on column attention.is_notified is '1 until they are told that it is over, else 0';

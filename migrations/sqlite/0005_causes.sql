@@ -37,8 +37,8 @@ create table attention (
     -- When a replica last saw it, in seconds since 1970.
     seen_at integer not null,
     -- When webhooks were last told that it began, in seconds since 1970.
-    told_at integer not null,
+    notified_at integer not null,
     -- 1 until they are told that it is over, else 0.
-    is_told integer not null,
+    is_notified integer not null,
     constraint attention_pkey primary key (cause, app)
 ) strict, without rowid;

@@ -17,6 +17,9 @@ use crate::wire::call::CallQuery;
 
 #[derive(Args)]
 pub(super) struct Arguments {
+    /// Only calls of this app
+    #[arg(long, value_name = "NAME")]
+    app: Option<String>,
     /// Only calls with this key (id or name)
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -60,10 +63,20 @@ struct Named {
 
 pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(), Failure> {
     let Arguments { key, account, endpoint, outcome, status, request_id, cause, .. } = arguments;
-    let Arguments { from, until, limit, json, .. } = arguments;
+    let Arguments { app, from, until, limit, json, .. } = arguments;
     let account = account.as_deref().map(account_ref).transpose()?;
-    let query =
-        CallQuery { key, account: None, endpoint, outcome, status, request_id, cause, from, until };
+    let query = CallQuery {
+        app,
+        key,
+        account: None,
+        endpoint,
+        outcome,
+        status,
+        request_id,
+        cause,
+        from,
+        until,
+    };
     let filter = query.read().map_err(gateway::Error::InvalidRequest)?;
     let deployment = open(config).await?;
     let found = first(limit, async |last: Option<&Named>, limit| {

@@ -81,14 +81,14 @@ pub(super) async fn run(config: Option<&Path>, arguments: Arguments) -> Result<(
 
 fn row(line: &UsageLine, names: &CallNames) -> [String; 6] {
     let key = line.key.as_ref().map(|id| names.keys.get(id).unwrap_or(id).clone());
-    let named = |id: &String| {
+    let described = |id: &String| {
         let mut accounts = names.accounts.iter().filter(|((app, user_id), _)| {
             user_id.to_string() == *id && line.app.as_ref().is_none_or(|of| of == app)
         });
         accounts.next().map_or_else(|| id.clone(), |(_, name)| format!("@{name} ({id})"))
     };
     let account =
-        line.account.as_ref().map(|id| id.as_ref().map_or("no account".to_owned(), named));
+        line.account.as_ref().map(|id| id.as_ref().map_or("no account".to_owned(), described));
     let words = [line.endpoint, line.auth, line.outcome].map(|word| word.map(str::to_owned));
     let group = [line.app.clone(), key, account].into_iter().chain(words).flatten();
     [

@@ -104,21 +104,6 @@ impl Cause {
         self.described().remedy
     }
 
-    /// Whether the call itself was wrong, so that only whoever sent it can correct it.
-    pub const fn is_of_caller(self) -> bool {
-        matches!(
-            self,
-            Cause::AccountUnknown
-                | Cause::ForeignPosts
-                | Cause::PostsUnavailable
-                | Cause::MetricsForbidden
-                | Cause::Rejected
-                | Cause::InvalidRequest
-                | Cause::NotAllowed
-                | Cause::KeyLimited
-        )
-    }
-
     /// The cause behind a code of the gateway's own errors.
     pub fn of_code(code: &str) -> Cause {
         match code {

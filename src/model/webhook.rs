@@ -19,7 +19,7 @@ pub enum Event {
     Removed,
     /// Something began to need attention.
     GatewayDegraded,
-    /// It does no longer.
+    /// That no longer does.
     GatewayRecovered,
 }
 

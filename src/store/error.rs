@@ -51,11 +51,13 @@ pub struct Cause {
     text: String,
     /// Whether the connection to the server ended.
     is_lost_session: bool,
+    /// Whether the database has no room, or may not be written.
+    refuses_writes: bool,
 }
 
 impl Cause {
     pub(crate) fn new(text: impl Into<String>) -> Cause {
-        Cause { text: text.into(), is_lost_session: false }
+        Cause { text: text.into(), is_lost_session: false, refuses_writes: false }
     }
 }
 
@@ -102,7 +104,11 @@ pub(crate) fn violates(error: &sqlx::Error, name: &str) -> bool {
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
-        let cause = Cause { text: describe(&error), is_lost_session: ends_session(&error) };
+        let cause = Cause {
+            text: describe(&error),
+            is_lost_session: ends_session(&error),
+            refuses_writes: refuses_writes(&error),
+        };
         if is_rolled_back(&error) {
             Error::RolledBack(cause)
         } else if waiting_helps(&error) {
@@ -149,6 +155,17 @@ fn ends_session(error: &sqlx::Error) -> bool {
     }
 }
 
+/// By SQLSTATE: read-only, a full disk; by SQLite's primary result code: read-only, I/O, full.
+fn refuses_writes(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let code = error.code().unwrap_or_default();
+    if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        matches!(code.parse::<i32>().unwrap_or_default() & 0xff, 8 | 10 | 13)
+    } else {
+        matches!(&*code, "25006" | "53100")
+    }
+}
+
 fn waiting_helps(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -177,6 +194,16 @@ fn postgres_recovers(error: &dyn DatabaseError) -> bool {
 fn sqlite_recovers(error: &dyn DatabaseError) -> bool {
     let code = error.code().and_then(|code| code.parse::<i32>().ok()).unwrap_or_default();
     matches!(code & 0xff, 5 | 6 | 8 | 10 | 13 | 14)
+}
+
+impl Error {
+    /// Why the database takes no writes, if that is what this error shows.
+    pub fn refused_write(&self) -> Option<&Cause> {
+        match self {
+            Error::Unavailable(cause) if cause.refuses_writes => Some(cause),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Cause {

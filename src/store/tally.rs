@@ -38,6 +38,7 @@ struct FailedRow {
     key_id: String,
     user_id: String,
     calls: i64,
+    listed: i64,
 }
 
 #[derive(FromRow)]
@@ -96,15 +97,16 @@ impl Store {
         Ok(rows.into_iter().map(ended).collect())
     }
 
-    /// By key and account, how many of an app's listed calls have failed for a cause since then; the largest first, at
-    /// most 200.
+    /// By key and account, how many of an app's listed calls have failed for a cause since then, the largest first, at
+    /// most 200; and how many these are in all.
     pub async fn list_failed_by(
         &self,
         app: &str,
         cause: Cause,
         since: OffsetDateTime,
-    ) -> Result<Vec<FailedBy>, Error> {
-        let sql = "select key_id, user_id, count(*) as calls from call
+    ) -> Result<(Vec<FailedBy>, u64), Error> {
+        let sql = "select key_id, user_id, count(*) as calls,
+                 cast(sum(count(*)) over () as bigint) as listed from call
              where cause = $1 and cause <> '' and app = $2 and called_at >= $3
              group by key_id, user_id order by calls desc, key_id, user_id limit 200";
         let query = self.query(sql).bind(cause.name()).bind(app).bind(whole_seconds(since));
@@ -114,6 +116,7 @@ impl Store {
             key_id: row.key_id,
             calls: row.calls.try_into().unwrap_or_default(),
         };
-        Ok(rows.into_iter().map(failed).collect())
+        let listed = rows.first().map_or(0, |row| row.listed.try_into().unwrap_or_default());
+        Ok((rows.into_iter().map(failed).collect(), listed))
     }
 }

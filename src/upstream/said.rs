@@ -55,6 +55,7 @@ pub(super) fn said(body: &[u8], length: usize) -> Said {
     let failure = Failure::read(body);
     let first = failure.texts().next();
     let code = failure.codes().next().and_then(|code| u16::try_from(code).ok());
+    let code = code.filter(|code| CODED.iter().any(|(known, _)| known == code));
     let known = first.and_then(|text| known(code, text));
     let text = known.map_or_else(
         || Cow::Owned(format!("unknown text, {} bytes", first.map_or(length, str::len))),
@@ -169,6 +170,12 @@ mod tests {
                 Some(415),
                 "Callback URL not approved for this client App…",
                 "errors in XML",
+            ),
+            (
+                r#"{"errors":[{"code":4711,"message":"secret"}]}"#,
+                None,
+                "unknown text, 6 bytes",
+                "errors in JSON",
             ),
             ("<html>secret", None, "unknown text, 12 bytes", "HTML or XML"),
             (r#"{"secret":1}"#, None, "unknown text, 12 bytes", "JSON without errors"),

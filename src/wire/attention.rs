@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 
 use crate::gateway;
 use crate::model::tally;
-use crate::wire::schema::UserId;
+use crate::wire::schema::{Time, UserId};
+use crate::wire::time::rfc3339;
 
 /// Something that needs attention.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -16,6 +17,9 @@ pub struct Attention {
     pub cause: &'static str,
     /// `null` if it is about no app in particular.
     pub app: Option<String>,
+    /// From when on its calls are counted; `null` if it is about no calls.
+    #[schema(value_type = Option<Time>)]
+    pub since: Option<String>,
     /// What is wrong, in whole sentences.
     pub text: String,
     /// What to do about it, in whole sentences.
@@ -74,6 +78,7 @@ impl From<gateway::Attention> for Attention {
         Attention {
             cause: item.cause,
             app: item.app,
+            since: item.since.map(rfc3339),
             text: item.text,
             remedy: item.remedy,
             figures: item.figures.into_iter().collect(),

@@ -89,6 +89,7 @@ pub struct Attempt {
 /// Which calls to list.
 #[derive(Clone, Debug, Default)]
 pub struct CallQuery {
+    pub app: Option<String>,
     /// A key's id or its name.
     pub key: Option<String>,
     /// A user id.
@@ -151,6 +152,7 @@ impl CallQuery {
             return Err(problems);
         }
         Ok(CallFilter {
+            app: self.app,
             cause: cause.flatten(),
             from,
             until,

@@ -66,7 +66,7 @@ described! {
         model::usage::Saving::ALL.map(model::usage::Saving::name),
     );
     Cause: one_of(&causes(), model::Cause::ALL.map(model::Cause::name));
-    EventType: one_of("What happened to an account, or to many by an import.", Event::ALL.map(Event::name));
+    EventType: one_of("What happened to an account, or to many by an import; or that something began to need attention, or no longer does.", Event::ALL.map(Event::name));
     DeliveryState: one_of(
         "The state of a delivery.",
         model::webhook::DeliveryState::ALL.map(model::webhook::DeliveryState::name),

@@ -42,8 +42,6 @@ pub(crate) const NO_FORM: &str = "Accept names nothing that is offered; ask for 
 pub(crate) const COMPLETE: HeaderName = HeaderName::from_static("countersign-complete");
 /// The member of an answer that holds the gateway's report on it.
 const REPORT: &str = "countersign";
-/// The code of the problem that follows calls: these are listed themselves.
-const NO_RESULTS: &str = "nothing_answered";
 const MISSING: HeaderName = HeaderName::from_static("countersign-missing");
 /// What of the question was read otherwise than it was written.
 const NOTE: HeaderName = HeaderName::from_static("countersign-note");
@@ -100,20 +98,21 @@ pub(crate) async fn answer(
     };
     let is_page = caller.token.is_some();
     let (key, request_id) = (Arc::clone(&caller.key), Arc::clone(&caller.request_id));
+    let made = caller.made.clone();
     let received = receive(&host, &gateway, (&caller.key, is_page), request, deadline).await;
     let answered = match received {
         Ok(received) => in_form(gateway, caller, received, deadline, (form, accepted.gzip)).await,
         Err(problem) => Err(problem),
     };
-    if let Err(problem) = &answered
-        && problem.code() != NO_RESULTS
-    {
+    if let Err(problem) = &answered {
         host.gateway().record_refused_question(&RefusedQuestion {
             key: &key,
             request_id: &request_id,
             token: holder.as_deref(),
             status: problem.status().as_u16(),
             code: problem.code(),
+            error: problem.error(),
+            made: &made,
             time: host.clock().instant().saturating_duration_since(begun),
         });
     }

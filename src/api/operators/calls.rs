@@ -27,6 +27,7 @@ use crate::wire::schema::{one_of, text};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
+    app: Option<String>,
     key: Option<String>,
     account: Option<String>,
     endpoint: Option<String>,
@@ -52,9 +53,9 @@ pub(crate) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Value>, Problem> {
     let ListQuery { key, account, endpoint, outcome, status, request_id, cause, .. } = query;
-    let ListQuery { from, until, before, limit, .. } = query;
+    let ListQuery { app, from, until, before, limit, .. } = query;
     let query =
-        CallQuery { key, account, endpoint, outcome, status, request_id, cause, from, until };
+        CallQuery { app, key, account, endpoint, outcome, status, request_id, cause, from, until };
     let filter = query.read().map_err(Problem::invalid)?;
     let filter = CallFilter { before: before.map(|id| id.0), limit: limit.0, ..filter };
     let (calls, names) = host.gateway().list_calls_with_names(filter, None).await?;
@@ -68,6 +69,7 @@ fn describe_list() -> Operation {
     let statuses = text("").pattern(Some("^[1-5]([0-9]{2}|[xX]{2})$"));
     operation(HttpMethod::Get, "/admin/v1/calls", "list_calls", "List recent calls")
         .about("Each call with its key, credentials and outcome, and if it failed, with the cause, what to do about it and what X said; but never bodies or secrets. Under high load only a sample is kept, which favours failed calls.")
+        .takes(query("app", "Only calls of this app.", text("").into(), "demo".into()))
         .takes(of_key())
         .takes(of_account())
         .takes(query("endpoint", "Only calls of this endpoint.", endpoints.into(), "totals".into()))

@@ -38,7 +38,7 @@ fn describe_show() -> Operation {
         "other_keys": { "keys": 0, "calls": 0, "waiting": 0 }, "other_calls": 20,
     });
     let attention = json!({
-        "cause": Cause::AppRejected.name(), "app": "demo",
+        "cause": Cause::AppRejected.name(), "app": "demo", "since": "2026-03-10T21:06:00Z",
         "text": "App demo: X rejects its consumer key and secret, or has suspended it.",
         "remedy": Cause::AppRejected.remedy(),
         "figures": { "failed": 3, "calls": 94, "listed": 3, "failed_yesterday": 0, "calls_yesterday": 310 },

@@ -1,5 +1,6 @@
 //! What a demo has behind it: a month of four services' calls, invented, and written as `serve` would have written them.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};

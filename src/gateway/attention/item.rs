@@ -10,6 +10,8 @@ pub struct Attention {
     /// A name for what is wrong: one of `model::Cause`, or that of a state of the gateway.
     pub cause: &'static str,
     pub app: Option<String>,
+    /// From when on calls are counted, if it is about calls.
+    pub since: Option<OffsetDateTime>,
     /// What is wrong, in whole sentences.
     pub text: String,
     /// What to do about it, in whole sentences.
@@ -49,6 +51,7 @@ impl Attention {
         Attention {
             cause,
             app: app.map(str::to_owned),
+            since: None,
             text: text.into(),
             remedy: remedy.into(),
             figures: Vec::new(),
@@ -66,6 +69,7 @@ impl Attention {
         let is_same = |item: &&mut Attention| item.cause == self.cause && item.app == self.app;
         let Some(item) = items.iter_mut().find(is_same) else { return items.push(self) };
         item.text = format!("{} {}", item.text, self.text);
+        item.since = item.since.or(self.since);
         item.figures.extend(self.figures);
         item.keys.extend(self.keys);
         item.accounts.extend(self.accounts);

@@ -17,10 +17,19 @@ impl Gateway {
     /// Everything that needs attention, the worst first; empty only where nothing does. While the database is
     /// unavailable, this is what is known without it.
     pub async fn list_attention(&self) -> Result<Vec<Attention>, Error> {
+        let mut items = self.list_attention_in(true).await?;
+        if !self.is_database_away() {
+            self.name_keys(&mut items).await;
+        }
+        Ok(items)
+    }
+
+    /// The same, only `in_detail` with whose calls fail.
+    async fn list_attention_in(&self, in_detail: bool) -> Result<Vec<Attention>, Error> {
         let mut items: Vec<Attention> = self.health().degraded.iter().map(of_health).collect();
         if !self.is_database_away() {
             let now = self.now();
-            for item in self.list_failing_calls().await? {
+            for item in self.list_failing_calls(in_detail).await? {
                 item.join(&mut items);
             }
             items.extend(self.0.store.list_unusable_accounts().await?.iter().map(of_accounts));
@@ -31,13 +40,9 @@ impl Gateway {
             items.extend(of_gaps(&gaps));
         }
         items.extend(self.list_accounts_used().iter().filter_map(of_limit));
-        for quota in self.list_quota_uses().iter().filter(|quota| quota.free_at.is_some()) {
-            of_quota(quota).join(&mut items);
-        }
+        let quotas = self.list_quota_uses();
+        items.extend(quotas.iter().filter(|quota| quota.free_at.is_some()).map(of_quota));
         items.extend(self.0.refusals.list_in_use(self.now()).iter().map(of_refusal));
-        if !self.is_database_away() {
-            self.name_keys(&mut items).await;
-        }
         Ok(items)
     }
 

@@ -12,10 +12,10 @@ use crate::store::{EndedCalls, FailedBy};
 const LATELY: i64 = 10;
 /// Failed calls that are left alone.
 const FEW: u64 = 2;
-/// Of an app's calls, how many of a hundred may fail for one cause.
+/// Of an app's calls, how many of a hundred may fail.
 const TOLERATED: u64 = 5;
 /// For how long calls have to have gone well again, in seconds.
-const CALM: i64 = 30;
+const CALM: i64 = 50;
 const DAY: i64 = 24 * 60;
 /// Keys and accounts that are named.
 const MOST_NAMED: usize = 5;
@@ -24,6 +24,7 @@ const MOST_NAMED: usize = 5;
 #[derive(Default)]
 struct OfApp {
     calls: u64,
+    failed: u64,
     /// When the last call succeeded, in seconds since 1970.
     last_success: i64,
 }
@@ -45,15 +46,20 @@ impl Gateway {
     }
 
     /// An item for each cause for which more of an app's calls failed lately than may be left alone.
-    pub(super) async fn list_failing_calls(&self) -> Result<Vec<Attention>, Error> {
+    /// Only `in_detail` with the keys and accounts that are most concerned.
+    pub(super) async fn list_failing_calls(
+        &self,
+        in_detail: bool,
+    ) -> Result<Vec<Attention>, Error> {
         let now = self.now().unix_timestamp();
         let (lately, yesterday) = self.list_ended().await?;
         let mut apps: BTreeMap<&str, OfApp> = BTreeMap::new();
         for ended in &lately {
             let app = apps.entry(&ended.app).or_default();
             app.calls += ended.calls;
-            if ended.cause.is_none() {
-                app.last_success = ended.last_at;
+            match ended.cause {
+                Some(_) => app.failed += ended.calls,
+                None => app.last_success = ended.last_at,
             }
         }
         let mut items = Vec::new();
@@ -62,39 +68,26 @@ impl Gateway {
             if !needs_attention(cause, ended, app, now) {
                 continue;
             }
-            let by = self.0.store.list_failed_by(&ended.app, cause, self.since()).await?;
-            items.push(self.of_calls(cause, ended, app.calls, &yesterday, &by).await);
+            let item = of_calls(cause, ended, app.calls, &yesterday);
+            let item = Attention { since: Some(self.since()), ..item };
+            items.push(if in_detail { self.with_whose(item, ended, cause).await? } else { item });
         }
         Ok(items)
     }
 
-    async fn of_calls(
+    /// Adds whose calls these are, and how many of them are listed.
+    async fn with_whose(
         &self,
-        cause: Cause,
+        mut item: Attention,
         ended: &EndedCalls,
-        calls: u64,
-        yesterday: &[EndedCalls],
-        by: &[FailedBy],
-    ) -> Attention {
-        let same_app = || yesterday.iter().filter(|earlier| earlier.app == ended.app);
-        let calls_yesterday: u64 = same_app().map(|earlier| earlier.calls).sum();
-        let alike = same_app().find(|earlier| earlier.cause == ended.cause);
-        let failed_yesterday = alike.map_or(0, |earlier| earlier.calls);
-        let (app, failed, what) = (&ended.app, ended.calls, cause.what());
-        let text = format!(
-            "App {app}: {failed} of {calls} calls failed in the last {LATELY} minutes, since {what}; in the hour around this time yesterday, {failed_yesterday} of {calls_yesterday}."
-        );
-        let listed = by.iter().map(|by| by.calls).sum();
-        let item = Attention::new(cause.name(), Some(app), text, cause.remedy()).with([
-            ("failed", failed),
-            ("calls", calls),
-            ("listed", listed),
-            ("failed_yesterday", failed_yesterday),
-            ("calls_yesterday", calls_yesterday),
-        ]);
-        let keys = largest(by, |by| Some(by.key_id.clone()));
+        cause: Cause,
+    ) -> Result<Attention, Error> {
+        let app = &ended.app;
+        let (by, listed) = self.0.store.list_failed_by(app, cause, self.since()).await?;
+        item.figures.push(("listed", listed.min(ended.calls)));
+        let keys = largest(&by, |by| Some(by.key_id.clone()));
         let keys = keys.into_iter().map(|(id, calls)| FailedKey { id, name: None, calls });
-        let accounts = largest(by, |by| by.account);
+        let accounts = largest(&by, |by| by.account);
         let signed: Vec<_> = accounts.iter().map(|(account, _)| (&**app, *account)).collect();
         let names = self.0.store.find_screen_names(&signed).await.unwrap_or_default();
         let accounts = accounts.into_iter().map(|(user_id, calls)| FailedAccount {
@@ -102,7 +95,7 @@ impl Gateway {
             screen_name: names.get(&(app.clone(), user_id)).cloned(),
             calls: Some(calls),
         });
-        Attention { keys: keys.collect(), accounts: accounts.collect(), ..item }
+        Ok(Attention { keys: keys.collect(), accounts: accounts.collect(), ..item })
     }
 
     /// How calls ended lately, and in the hour around this time of the day before.
@@ -121,10 +114,28 @@ impl Gateway {
     }
 }
 
+fn of_calls(cause: Cause, ended: &EndedCalls, calls: u64, yesterday: &[EndedCalls]) -> Attention {
+    let same_app = || yesterday.iter().filter(|earlier| earlier.app == ended.app);
+    let calls_yesterday: u64 = same_app().map(|earlier| earlier.calls).sum();
+    let alike = same_app().find(|earlier| earlier.cause == ended.cause);
+    let failed_yesterday = alike.map_or(0, |earlier| earlier.calls);
+    let (app, failed, what) = (&ended.app, ended.calls, cause.what());
+    let text = format!(
+        "App {app}: {failed} of {calls} calls failed in the last {LATELY} minutes, since {what}; in the hour around this time yesterday, {failed_yesterday} of {calls_yesterday}."
+    );
+    Attention::new(cause.name(), Some(app), text, cause.remedy()).with([
+        ("failed", failed),
+        ("calls", calls),
+        ("failed_yesterday", failed_yesterday),
+        ("calls_yesterday", calls_yesterday),
+    ])
+}
+
 fn needs_attention(cause: Cause, ended: &EndedCalls, app: &OfApp, now: i64) -> bool {
-    let is_over = app.last_success > ended.last_at && now - ended.last_at >= CALM;
-    let is_much = ended.calls > FEW && ended.calls * 100 > app.calls * TOLERATED;
-    !is_over && (is_grave(cause) || is_much)
+    let is_over = app.last_success >= ended.last_at && now - ended.last_at >= CALM;
+    let is_much = ended.calls > FEW && app.failed * 100 > app.calls * TOLERATED;
+    let is_all = ended.calls == FEW && app.calls == FEW;
+    !is_over && (is_grave(cause) || is_much || is_all)
 }
 
 /// Whether one such call is enough: it will not pass by itself.

@@ -72,7 +72,7 @@ pub(super) fn of_accounts(unusable: &UnusableAccounts) -> Attention {
         AccountState::Active | AccountState::Quarantined => (
             "account_quarantined",
             "the stored token cannot be trusted",
-            "Import the account's token again, or send its user a link to reconnect. Something else than Countersign has changed the database: find out what.",
+            "Import the account's token again, or send its user a link to reconnect. Something other than Countersign has changed the database: find out what.",
         ),
     };
     let are = if *accounts == 1 { "account is" } else { "accounts are" };
@@ -88,16 +88,20 @@ pub(super) fn of_accounts(unusable: &UnusableAccounts) -> Attention {
 
 pub(super) fn of_webhook(webhook: &Webhook, backlog: &Backlog) -> Attention {
     let since = backlog.since.map(|at| format!(" since {}", minute(at))).unwrap_or_default();
-    let (waiting, url) = (backlog.waiting, webhook.shown_url());
+    // What follows the host may be a secret, and other receivers are sent this text.
+    let (waiting, id, host) = (backlog.waiting, &webhook.id, webhook.host());
     let app = webhook.app.as_deref();
     let (cause, text) = match &backlog.failure {
         Some(why) => (
             "webhook_failing",
-            format!("The webhook {url} is not accepting events: {waiting} pending{since} ({why})."),
+            format!(
+                "The webhook {id} at {host} is not accepting events: {waiting} pending{since} ({why})."
+            ),
         ),
-        None => {
-            ("webhook_behind", format!("The webhook {url} is behind: {waiting} pending{since}."))
-        }
+        None => (
+            "webhook_behind",
+            format!("The webhook {id} at {host} is behind: {waiting} pending{since}."),
+        ),
     };
     let remedy = "Look at the receiver. Events are sent again for a day; countersign webhook test sends one now.";
     let waiting = u64::try_from(waiting).unwrap_or_default();
@@ -107,8 +111,7 @@ pub(super) fn of_webhook(webhook: &Webhook, backlog: &Backlog) -> Attention {
 pub(super) fn of_gaps(gaps: &[UsageGap]) -> Option<Attention> {
     let lost = gaps.iter().map(|gap| gap.lost_calls).sum();
     let text = "Usage of the last days is incomplete.";
-    let remedy =
-        "Nothing has to be done: the usage page shows what is missing, and no call was lost.";
+    let remedy = "Take the totals of these hours for too low. The usage page shows what is missing; the calls themselves were answered.";
     let item = Attention::new("usage_gap", None, text, remedy).with([("lost_calls", lost)]);
     (!gaps.is_empty()).then_some(item)
 }
@@ -152,11 +155,11 @@ pub(super) fn of_quota(quota: &QuotaUse) -> Attention {
 }
 
 pub(super) fn of_refusal(in_use: &InUse) -> Attention {
-    let InUse { why, key_id, from, since, times } = in_use;
-    let from = from.map_or_else(String::new, |from| format!(" from {from}"));
-    let (why, since) = (sentence(why), minute(*since));
-    let text = format!("{why} Requests{from} still come with it: {times} since {since}.");
-    let remedy = "Give whoever calls there a key that works, or have it stop.";
+    let InUse { why, key_id, since, times } = in_use;
+    let since = minute(*since);
+    let text =
+        format!("A key that is refused is still in use: {why}. Requests since {since}: {times}.");
+    let remedy = "The audit log has the addresses. Give whoever calls there a key that works, or have it stop.";
     let item = Attention::new("refused_key", None, text, remedy).with([("requests", *times)]);
     let keys = key_id.iter().map(|id| FailedKey { id: id.clone(), name: None, calls: *times });
     Attention { keys: keys.collect(), ..item }

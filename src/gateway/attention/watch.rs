@@ -10,7 +10,7 @@ use crate::gateway::attention::item::Attention;
 use crate::gateway::{Error, Gateway};
 use crate::store::Trouble;
 
-const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+const BETWEEN_CHECKS: Duration = Duration::from_secs(5);
 
 /// What tells items apart: cause and app.
 type Name = (&'static str, String);
@@ -21,16 +21,16 @@ impl Gateway {
     pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
         let inner = Arc::downgrade(&self.0);
         async move {
-            let mut tick = tokio::time::interval(BETWEEN_LOOKS);
+            let mut tick = tokio::time::interval(BETWEEN_CHECKS);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             let mut known = BTreeSet::new();
             loop {
                 tick.tick().await;
                 let Some(inner) = inner.upgrade() else { return };
                 let gateway = Gateway(inner, None);
-                if let Ok(items) = gateway.list_attention().await {
+                if let Ok(items) = gateway.list_attention_in(false).await {
                     known = measure(&items, &known);
-                    if let Err(error) = gateway.tell_webhooks(&items).await {
+                    if let Err(error) = gateway.notify_webhooks(&items).await {
                         debug!(error = &error as &dyn std::error::Error, "webhooks were not told");
                     }
                 }
@@ -39,13 +39,17 @@ impl Gateway {
     }
 
     /// Tells webhooks of what began to need attention, or does no longer.
-    pub async fn tell_webhooks(&self, items: &[Attention]) -> Result<(), Error> {
+    pub async fn notify_webhooks(&self, items: &[Attention]) -> Result<(), Error> {
         let figures = |item: &Attention| {
             item.figures.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect()
         };
         let mut troubles: Vec<Trouble> = Vec::new();
         for item in items {
             let app = item.app.clone().unwrap_or_default();
+            // Anybody can make up keys.
+            if item.cause == "refused_key" && item.keys.is_empty() {
+                continue;
+            }
             // Several webhooks may fail at a time.
             if troubles.iter().any(|other| other.cause == item.cause && other.app == app) {
                 continue;
@@ -55,7 +59,7 @@ impl Gateway {
         }
         // In the same order in every replica, so that none waits for another in a circle.
         troubles.sort_by(|one, other| (&one.cause, &one.app).cmp(&(&other.cause, &other.app)));
-        if self.0.store.tell_troubles(&troubles, self.now()).await? > 0 {
+        if self.0.store.notify_of(&troubles, self.now()).await? > 0 {
             self.0.events.notify_one();
         }
         Ok(())

@@ -35,7 +35,7 @@ impl MadeCalls {
         self.0.fetch_add(calls, Ordering::Relaxed);
     }
 
-    fn sum(&self) -> u32 {
+    pub(in crate::gateway) fn sum(&self) -> u32 {
         self.0.load(Ordering::Relaxed)
     }
 }

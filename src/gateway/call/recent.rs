@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing::debug;
 
 use crate::gateway::call::trace::cause;
-use crate::gateway::{Caller, Error, Gateway, KnownKey, PlannedCall, Token};
+use crate::gateway::{Caller, Error, Gateway, KnownKey, MadeCalls, PlannedCall, Token};
 use crate::model::call::Call;
 use crate::model::tally::Tallies;
 use crate::model::{AccountRef, AuthKind, Cause, UserId};
@@ -50,6 +50,10 @@ pub struct RefusedQuestion<'a> {
     pub status: u16,
     /// The code of the gateway's own error.
     pub code: &'a str,
+    /// The error itself, if it is one of the gateway's use cases.
+    pub error: Option<&'a Error>,
+    /// The calls that the question has made: these are listed themselves.
+    pub made: &'a MadeCalls,
     pub time: Duration,
 }
 
@@ -84,8 +88,26 @@ impl Ended {
     }
 }
 
+/// Why a question was refused, and the account that it is about, if it is about one.
+fn why_refused(code: &str, error: Option<&Error>) -> (Cause, Option<UserId>) {
+    match error {
+        Some(Error::NothingAnswered { missing, reason, .. }) => {
+            let of_reason = missing.iter().find(|missing| missing.reason == *reason);
+            (reason.cause(), of_reason.and_then(|missing| missing.author))
+        }
+        Some(Error::AccountNotActive { account, .. }) => {
+            (Cause::AccountNotActive, Some(account.user_id))
+        }
+        _ => (Cause::of_code(code), None),
+    }
+}
+
 #[derive(Default)]
-pub(in crate::gateway) struct Recent(Mutex<Waiting>);
+pub(in crate::gateway) struct Recent {
+    waiting: Mutex<Waiting>,
+    /// Held while they are stored, so that whoever lists them waits for that.
+    storing: tokio::sync::Mutex<()>,
+}
 
 /// What waits to be stored.
 #[derive(Default)]
@@ -97,7 +119,7 @@ struct Waiting {
 
 impl Recent {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,9 +141,12 @@ impl Gateway {
 
     /// Keeps a question that was refused before any call was made.
     pub fn record_refused_question(&self, refused: &RefusedQuestion<'_>) {
-        let RefusedQuestion { key, request_id, token, status, code, time } = *refused;
-        let (app, cause) =
-            (key.key.scopes.app.as_deref().unwrap_or_default(), Cause::of_code(code));
+        let RefusedQuestion { key, request_id, token, status, code, error, made, time } = *refused;
+        if made.sum() > 0 {
+            return;
+        }
+        let app = key.key.scopes.app.as_deref().unwrap_or_default();
+        let (cause, account) = why_refused(code, error);
         self.record_call(app, Some(cause), || Call {
             id: 0,
             at: self.now(),
@@ -129,7 +154,7 @@ impl Gateway {
             app: app.to_owned(),
             key_id: key.key.id.clone(),
             subject: token.and_then(Token::named_subject).map(str::to_owned),
-            account: None,
+            account,
             endpoint: None,
             auth: None,
             posts: 0,
@@ -270,6 +295,14 @@ impl Gateway {
     /// Stores the waiting calls, and how calls ended. Calls that cannot be stored are dropped: they are in the log, and
     /// counted elsewhere.
     pub(in crate::gateway) async fn store_calls(&self) -> Result<(), store::Error> {
+        // In a task of its own: what was taken is lost if whoever asks goes away.
+        let gateway = self.clone();
+        let stored = tokio::spawn(async move { gateway.store_waiting().await }).await;
+        stored.unwrap_or(Ok(()))
+    }
+
+    async fn store_waiting(&self) -> Result<(), store::Error> {
+        let _storing = self.0.recent.storing.lock().await;
         let Waiting { calls, tallies } = std::mem::take(&mut *self.0.recent.waiting());
         let calls = Vec::from(calls);
         if tallies.as_slice().is_empty() {
@@ -278,7 +311,12 @@ impl Gateway {
         let stored = self.0.store.insert_calls(&calls, tallies.as_slice(), MOST_KEPT).await;
         if let Err(error) = &stored {
             debug!(error = error as &dyn std::error::Error, "could not store recent calls");
-            self.0.recent.waiting().tallies.add_all(&tallies);
+            // If they may be stored, they would be counted twice.
+            if !matches!(error, store::Error::OutcomeUnknown(_)) {
+                let mut waiting = self.0.recent.waiting();
+                let newer = std::mem::replace(&mut waiting.tallies, tallies);
+                waiting.tallies.add_all(&newer);
+            }
         }
         stored
     }

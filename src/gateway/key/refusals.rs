@@ -72,7 +72,6 @@ pub(in crate::gateway) struct InUse {
     pub(in crate::gateway) why: &'static str,
     /// `None` if there is no such key.
     pub(in crate::gateway) key_id: Option<String>,
-    pub(in crate::gateway) from: Option<IpAddr>,
     pub(in crate::gateway) since: OffsetDateTime,
     pub(in crate::gateway) times: u64,
 }
@@ -156,7 +155,6 @@ impl Refusals {
             (is_key && is_much && now - sum.last_at < IN_USE).then(|| InUse {
                 why: group.why,
                 key_id: group.key_id.clone(),
-                from: group.from,
                 since: store::whole_seconds(sum.begun_at),
                 times: sum.times,
             })

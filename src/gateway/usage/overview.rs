@@ -98,7 +98,7 @@ impl Gateway {
     /// Everything of interest at a glance.
     pub async fn get_overview(&self) -> Result<Overview, Error> {
         let written = self.write_part().await.map(drop);
-        self.note_written(written.and(self.store_calls().await));
+        self.note_written(&written.and(self.store_calls().await));
         if self.is_database_away() {
             return self.get_overview_without_database().await;
         }

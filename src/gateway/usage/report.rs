@@ -57,9 +57,10 @@ impl Gateway {
     async fn list_names_of_usage(&self, rows: &[UsageRow]) -> CallNames {
         let keys = self.list_key_names(rows.iter().filter_map(|row| row.key_id.as_deref())).await;
         let used: BTreeSet<UserId> = rows.iter().filter_map(|row| row.account.flatten()).collect();
-        let apps = self.0.apps.keys();
-        let in_each = |app: &'_ String| used.iter().map(move |id| (app.as_str(), *id));
-        let signed: Vec<(&str, UserId)> = apps.flat_map(in_each).collect();
+        let mut signed: Vec<(&str, UserId)> = Vec::new();
+        for app in self.0.apps.keys() {
+            signed.extend(used.iter().map(|user_id| (app.as_str(), *user_id)));
+        }
         let accounts = self.0.store.find_screen_names(&signed).await.unwrap_or_default();
         CallNames { keys, accounts }
     }

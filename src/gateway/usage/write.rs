@@ -37,7 +37,7 @@ impl Gateway {
                     let flushed = gateway.flush_usage().await;
                     let _ = gateway.load_used_accounts().await;
                     let stored = gateway.store_calls().await;
-                    gateway.note_written(flushed.and(stored));
+                    gateway.note_written(&flushed.and(stored));
                 } else {
                     let _ = gateway.write_call_count().await;
                 }
@@ -67,9 +67,9 @@ impl Gateway {
     }
 
     /// Notes whether the database takes writes.
-    pub(super) fn note_written(&self, written: Result<(), store::Error>) {
-        let why = written.err().map(|error| Arc::new(error.to_string()));
-        self.0.write_failure.store(why);
+    pub(super) fn note_written(&self, written: &Result<(), store::Error>) {
+        let why = written.as_ref().err().and_then(store::Error::refused_write);
+        self.0.write_failure.store(why.map(|why| Arc::new(why.to_string())));
     }
 
     async fn flush_usage(&self) -> Result<(), store::Error> {

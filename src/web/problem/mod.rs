@@ -189,6 +189,11 @@ impl Problem {
         (!chain.is_empty()).then(|| chain.join(": "))
     }
 
+    /// The error of a use case, if it is one.
+    pub(crate) fn error(&self) -> Option<&Error> {
+        self.0.cause.as_ref()
+    }
+
     pub(crate) fn is_gateway_error(&self) -> bool {
         self.0.cause.is_some()
     }

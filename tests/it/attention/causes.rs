@@ -180,6 +180,19 @@ async fn a_question_that_is_refused_is_listed(database: Database) {
         (&Value::Null, &json!(400), &json!("invalid_request"), &json!("mine-1"))
     );
     assert_eq!(call["cause"]["cause"], "invalid_request", "{call}");
+    // No call is made for an author who has revoked the app's access.
+    database.run("update account set state = 'revoked' where screen_name = 'bob'").await;
+    let ids = gateway.sandbox.ids("bob", 1);
+    let bob = gateway.id("bob").to_string();
+    let question = json!({
+        "tweet_ids": ids, "owners": { &ids[0]: bob }, "engagement_types": ["impressions"], "window": "totals",
+    });
+    ask(question).send().await.is_own(409, "nothing_answered");
+    let call = gateway.list_calls(&admin, "").await.remove(0);
+    assert_eq!(
+        (&call["cause"]["cause"], &call["account"], &call["screen_name"]),
+        (&json!("account_not_active"), &json!(bob), &json!("bob"))
+    );
     // One whose calls fail is listed by its calls alone.
     gateway.order(json!([text(400, "no")])).await;
     let question = json!({
@@ -190,7 +203,7 @@ async fn a_question_that_is_refused_is_listed(database: Database) {
     let answer = ask(question).send().await;
     assert!(answer.status.as_u16() >= 400, "{}", answer.text());
     let listed = gateway.list_calls(&admin, "").await;
-    assert_eq!(listed.len(), 2, "{listed:?}");
+    assert_eq!(listed.len(), 3, "{listed:?}");
     assert_eq!(
         (&listed[0]["endpoint"], &listed[0]["cause"]["cause"]),
         (&json!("totals"), &json!("rejected"))

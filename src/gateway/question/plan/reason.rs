@@ -1,7 +1,7 @@
 //! What a question's answer lacks, and why.
 
 use crate::gateway::question::Span;
-use crate::model::{Metric, UserId};
+use crate::model::{Cause, Metric, UserId};
 
 /// A part of the question that will not be answered.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,6 +61,21 @@ impl Reason {
         Reason::HourChanged,
         Reason::UpstreamError,
     ];
+
+    /// Why a question that lacks everything for this reason failed.
+    pub const fn cause(self) -> Cause {
+        match self {
+            Reason::Unavailable => Cause::PostsUnavailable,
+            Reason::NotConnected => Cause::AccountUnknown,
+            Reason::AccountRevoked => Cause::AccountNotActive,
+            Reason::AccountLimit => Cause::AccountLimit,
+            Reason::Forbidden => Cause::ForeignPosts,
+            Reason::UnsupportedAge => Cause::InvalidRequest,
+            Reason::Quota => Cause::QuotaExhausted,
+            Reason::Deadline | Reason::HourChanged => Cause::OutOfTime,
+            Reason::UpstreamError => Cause::XFailing,
+        }
+    }
 
     pub const fn name(self) -> &'static str {
         match self {

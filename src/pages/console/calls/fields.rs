@@ -20,15 +20,20 @@ pub(crate) struct ListQuery {
     #[serde(default)]
     pub(crate) cause: String,
     #[serde(default)]
+    pub(crate) app: String,
+    /// A day or time.
+    #[serde(default)]
+    pub(crate) from: String,
+    #[serde(default)]
     pub(crate) before: String,
 }
 
 impl ListQuery {
     /// Whether nothing narrows the list.
     pub(crate) fn is_empty(&self) -> bool {
-        let ListQuery { key, account, endpoint, outcome, status, request_id, cause, before: _ } =
-            self;
-        [key, account, endpoint, outcome, status, request_id, cause]
+        let ListQuery { key, account, endpoint, outcome, status, request_id, cause, .. } = self;
+        let ListQuery { app, from, .. } = self;
+        [key, account, endpoint, outcome, status, request_id, cause, app, from]
             .iter()
             .all(|field| field.is_empty())
     }

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::api::operators::calls::call_id;
-use crate::gateway::{CallFilter, CallNames, Session};
+use crate::gateway::{CallFilter, CallNames, Session, read_time};
 use crate::model::call::{Call, CallOutcome, Statuses};
 use crate::model::{AccountRef, Cause, Endpoint};
 use crate::pages::console::address::with_query;
@@ -69,6 +69,12 @@ impl ListQuery {
                 "Enter a user id (1 to 19 digits) or a name that starts with @; see Accounts.",
             );
         }
+        if !self.from.trim().is_empty() && read_time(self.from.trim()).is_none() {
+            refuse(
+                "from",
+                "Enter a day such as 2026-03-01, or a time such as 2026-03-01T12:00:00Z.",
+            );
+        }
         if !status.is_empty() && Statuses::parse(status).is_none() {
             refuse("status", "Enter a status such as 429, or a class such as 5xx.");
         }
@@ -79,7 +85,8 @@ impl ListQuery {
     fn filter(&self) -> CallFilter {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         CallFilter {
-            app: None,
+            app: given(&self.app),
+            from: read_time(self.from.trim()),
             key_id: given(&self.key),
             account: None,
             endpoint: Endpoint::from_name(&self.endpoint),
@@ -97,7 +104,7 @@ impl ListQuery {
         }
     }
 
-    fn parameters(&self) -> [(&'static str, &str); 7] {
+    fn parameters(&self) -> [(&'static str, &str); 9] {
         [
             ("key", &*self.key),
             ("account", &self.account),
@@ -106,6 +113,8 @@ impl ListQuery {
             ("status", &self.status),
             ("request_id", &self.request_id),
             ("cause", &self.cause),
+            ("app", &self.app),
+            ("from", &self.from),
         ]
     }
 }

@@ -14,6 +14,7 @@ use crate::gateway::{Attention, KeyNames, Overview, Session};
 use crate::model::quota::{KeyUse, Mode, QuotaUse};
 use crate::model::usage::{Hour, Outcome, begin_of, hour_of};
 use crate::model::{AccountState, AuthKind, Cause};
+use crate::pages::console::address::with_query;
 use crate::pages::console::colours;
 use crate::pages::console::guard::chrome;
 use crate::pages::console::layout::{Section, second, time};
@@ -22,6 +23,7 @@ use crate::pages::parts::chart::{Chart, Colour, Kind, Series};
 use crate::web::host::Host;
 use crate::web::html::page;
 use crate::web::problem::Problem;
+use crate::wire::rfc3339;
 
 pub(crate) async fn show(
     State(host): State<Host>,
@@ -133,7 +135,10 @@ fn listed(item: &Attention) -> Option<(u64, u64)> {
 fn link(item: &Attention) -> Option<(&'static str, String)> {
     let has_failed = item.figures.iter().any(|(figure, _)| *figure == "failed");
     if has_failed && Cause::from_name(item.cause).is_some() {
-        return Some(("View these calls", format!("/console/calls?cause={}", item.cause)));
+        let app = item.app.as_deref().unwrap_or_default();
+        let from = item.since.map(rfc3339).unwrap_or_default();
+        let query = [("cause", item.cause), ("app", app), ("from", &from)];
+        return Some(("View these calls", with_query("/console/calls", &query)));
     }
     let accounts =
         |state: AccountState| Some(("View accounts", format!("/console/accounts?state={state}")));
