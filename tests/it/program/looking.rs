@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::database::{Database, Kind, fresh, on_both};
 use crate::http::Ask;
 use crate::program::deployment::{Deployment, Running};
+use crate::trouble::eventually;
 use crate::upstream::{TOTALS, body};
 
 const CALLS: &[&str] = &["calls", "--json"];
@@ -172,6 +173,29 @@ async fn the_limit_of_accounts_is_a_metric_where_there_is_one() {
         assert_eq!(told("countersign_account_limit{app=\"demo\"} 7"), is_told, "{metrics}");
         assert_eq!(metrics.contains("countersign_account_limit{"), is_told, "{metrics}");
     }
+}
+
+#[tokio::test]
+async fn what_needs_attention_is_a_metric_and_0_after_that() {
+    let database = fresh(Kind::Sqlite).await;
+    let deployment = Deployment::new(&database).await;
+    deployment.prepare().await;
+    let state = async |state: &str| {
+        let set = format!("update account set state = '{state}' where screen_name = 'bob'");
+        database.run(&set).await;
+    };
+    state("blocked").await;
+    let running = deployment.serve().await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let metrics = Ask::new(&http, &running.admin_url, "GET", "/metrics");
+    let shows = async |value: &str| {
+        let line =
+            format!("countersign_attention{{cause=\"account_blocked\",app=\"demo\"}} {value}");
+        eventually(&metrics, |answer| answer.text().lines().any(|shown| shown == line)).await;
+    };
+    shows("1").await;
+    state("active").await;
+    shows("0").await;
 }
 
 #[tokio::test]
