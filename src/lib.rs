@@ -44,7 +44,7 @@
 //! | …: how is the bearer token renewed? | `src/gateway/call/make.rs` (`call_with_newer`), with `src/gateway/bearer.rs` (`renew_bearer`) |
 //! | …: how are an app's faults reported? | `src/gateway/app/faults.rs` (`judge`); a refused time is first corrected by `src/upstream/skew.rs` (`correct`) |
 //! | Why did a call fail, and what did X say? | `src/model/cause.rs` (`Cause`) has the words, `src/upstream/refusal.rs` (`cause`) and `src/gateway/call/trace.rs` (`cause`) choose one, `src/upstream/said.rs` (`said`) keeps what is known publicly |
-//! | What needs attention? | `src/gateway/attention/mod.rs` (`list_attention`); how calls ended is counted in `src/model/tally.rs` and `src/store/tally.rs`; `src/store/attention.rs` (`tell_troubles`) tells webhooks once |
+//! | What needs attention? | `src/gateway/attention/mod.rs` (`list_attention`); how calls ended is counted in `src/model/tally.rs` and `src/store/tally.rs`; `src/store/attention.rs` (`notify_of`) notifies webhooks once |
 //! | Where is a key's scope enforced: app and endpoint? | `src/gateway/call/forward.rs` (`granted_app`) |
 //! | …: accounts? | `src/gateway/account/mod.rs` (`get_usable_account`) |
 //! | …: what its holder may see of it? | `src/gateway/own.rs` (`list_own_accounts`, `get_own_usage`) |

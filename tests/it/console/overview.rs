@@ -185,7 +185,7 @@ async fn an_overview_tells_what_needs_attention_and_where(database: Database) {
         &visitor.open(ROOT).await,
         &[
             "App demo: X rejects its consumer key and secret",
-            "href=\"/console/calls?cause=app_rejected\"",
+            "href=\"/console/calls?cause=app_rejected&",
         ],
     );
 

@@ -81,7 +81,7 @@ async fn a_key_tells_its_holder_what_it_may_do(database: Database) {
     let listed = gateway.admin(&admin, "GET", "/admin/v1/keys").send().await.json();
     let mut listed = listed["keys"].as_array().unwrap().clone();
     listed.retain(|listed| listed["id"] == expected["id"]);
-    let more = ["role", "revoked_at", "last_used_at"];
+    let more = ["role", "explore", "revoked_at", "last_used_at"];
     listed[0].as_object_mut().unwrap().retain(|name, _| !more.contains(&&**name));
     assert_eq!(listed, [expected.clone()]);
 

@@ -48,10 +48,17 @@ fn user_ids(list: &Value) -> Vec<String> {
     ids
 }
 
-async fn a_question_looks_its_posts_up(http: &reqwest::Client, card: &Value) {
+/// The demo knows the authors of its month's posts; older ones it has to look up.
+async fn a_question_looks_its_posts_up(http: &reqwest::Client, card: &Value, posts: &Value) {
     let text = |field: &str| card[field].as_str().unwrap().to_owned();
-    let ids: Vec<&Value> = card["accounts"][0]["tweet_ids"].as_array().unwrap().iter().collect();
-    let question = json!({ "tweet_ids": ids, "engagement_types": ["impressions"] });
+    // Ids hold the time in milliseconds.
+    let days = |post: &Value| {
+        (post["id"].as_str().unwrap().parse::<u64>().unwrap() >> 22) / (24 * 3600 * 1000)
+    };
+    let posts = posts.as_array().unwrap();
+    let newest = posts.iter().map(days).max().unwrap();
+    let older = posts.iter().find(|post| (40..80).contains(&(newest - days(post)))).unwrap();
+    let question = json!({ "tweet_ids": [older["id"]], "engagement_types": ["impressions"] });
     let answer = Ask::new(http, &text("gateway"), "POST", "/v1/engagement")
         .header("authorization", &format!("Bearer {}", text("key")))
         .header("content-type", "application/json")
@@ -92,9 +99,9 @@ async fn its_card_says_where_and_with_what() {
     let account = &first["accounts"][0];
     let post = account["tweet_ids"][0].as_str().unwrap();
     let users = world["users"].as_array().unwrap();
-    let known = users.iter().find(|user| user["user_id"] == account["user_id"]).unwrap();
+    let known_user = users.iter().find(|user| user["user_id"] == account["user_id"]).unwrap();
     let known =
-        known["posts"].as_array().unwrap().iter().find(|listed| listed["id"] == post).unwrap();
+        known_user["posts"].as_array().unwrap().iter().find(|listed| listed["id"] == post).unwrap();
     let body = json!({
         "tweet_ids": [post],
         "engagement_types": ["impressions"],
@@ -108,7 +115,7 @@ async fn its_card_says_where_and_with_what() {
     answer.is_relayed(200);
     assert_eq!(leaves(&answer.json()["g"]), known["totals"]["impressions"].as_u64().unwrap());
 
-    a_question_looks_its_posts_up(&http, &first).await;
+    a_question_looks_its_posts_up(&http, &first, &known_user["posts"]).await;
     let accounts = Ask::new(&http, &text("admin"), "GET", "/admin/v1/accounts")
         .header("x-api-key", &text("admin_key"));
     let listed = accounts.send().await.json();
