@@ -9,6 +9,7 @@ use crate::webhooks::receiver::Receiver;
 use crate::webhooks::start_gateway;
 
 async fn notify(gateway: &TestGateway) {
+    gateway.inner.catch_up_once().await.unwrap();
     let items = gateway.inner.list_attention().await.unwrap();
     gateway.inner.notify_webhooks(&items).await.unwrap();
 }
