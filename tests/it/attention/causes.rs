@@ -1,5 +1,7 @@
 //! Each failed call is listed with its cause, what X said of it, and its requests.
 
+use std::time::Duration;
+
 use countersign::model::Endpoint;
 use serde_json::{Value, json};
 
@@ -98,7 +100,10 @@ fn cases() -> Vec<Case> {
 async fn a_failed_call_is_listed_with_its_cause_and_what_x_said(database: Database) {
     for Case { fault, cause, said, tries } in cases() {
         // A gateway for each, since some faults outlast the call.
-        let gateway = TestGateway::start(&database).await;
+        let gateway = TestGateway::start_with(&database, |config| {
+            config.limits.quota_wait = Duration::ZERO;
+        })
+        .await;
         let admin = gateway.new_admin_key().await;
         gateway.order(json!([fault])).await;
         let answer = gateway.ask_privately().await;

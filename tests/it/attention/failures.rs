@@ -71,6 +71,7 @@ fn cases() -> Vec<Case> {
 async fn failures_of_x_are_named_and_gone_after_their_mend(database: Database) {
     let gateway = TestGateway::start_with(&database, |config| {
         config.limits.upstream_first_byte = StdDuration::from_millis(200);
+        config.limits.quota_wait = StdDuration::ZERO;
     })
     .await;
     let admin = gateway.new_admin_key().await;
