@@ -40,7 +40,7 @@ create table attention (
     is_notified bigint not null,
     constraint attention_pkey primary key (cause, app)
 );
-comment on table attention is 'what needs attention, as webhooks were told';
+comment on table attention is 'what needs attention, as webhooks were notified';
 comment on column attention.seen_at is 'when a replica last saw it, in seconds since 1970';
-comment on column attention.notified_at is 'when webhooks were last told that it began, in seconds since 1970';
-comment on column attention.is_notified is '1 until they are told that it is over, else 0';
+comment on column attention.notified_at is 'when webhooks were last notified that it began, in seconds since 1970';
+comment on column attention.is_notified is '1 until they are notified that it is over, else 0';

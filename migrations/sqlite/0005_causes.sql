@@ -30,15 +30,15 @@ create index account_unusable on account (app, state, state_since) where state <
 -- Of an event about the gateway: names and numbers, with = between.
 alter table delivery add column figures text not null default '';
 
--- What needs attention, as webhooks were told.
+-- What needs attention, as webhooks were notified.
 create table attention (
     cause   text not null,
     app     text not null,
     -- When a replica last saw it, in seconds since 1970.
     seen_at integer not null,
-    -- When webhooks were last told that it began, in seconds since 1970.
+    -- When webhooks were last notified that it began, in seconds since 1970.
     notified_at integer not null,
-    -- 1 until they are told that it is over, else 0.
+    -- 1 until they are notified that it is over, else 0.
     is_notified integer not null,
     constraint attention_pkey primary key (cause, app)
 ) strict, without rowid;

@@ -19,7 +19,7 @@ pub enum Event {
     Removed,
     /// Something began to need attention.
     GatewayDegraded,
-    /// That no longer does.
+    /// It no longer does.
     GatewayRecovered,
 }
 

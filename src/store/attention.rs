@@ -26,7 +26,7 @@ pub struct Trouble {
 
 impl Store {
     /// Notes what needs attention now; writes an event for what began to, if none was written for it lately, and for
-    /// what does no longer. Returns how many. Does nothing without webhooks.
+    /// what no longer does. Returns how many. Does nothing without webhooks.
     pub async fn notify_of(
         &self,
         troubles: &[Trouble],

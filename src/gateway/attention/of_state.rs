@@ -111,7 +111,7 @@ pub(super) fn of_webhook(webhook: &Webhook, backlog: &Backlog) -> Attention {
 pub(super) fn of_gaps(gaps: &[UsageGap]) -> Option<Attention> {
     let lost = gaps.iter().map(|gap| gap.lost_calls).sum();
     let text = "Usage of the last days is incomplete.";
-    let remedy = "Take the totals of these hours for too low. The usage page shows what is missing; the calls themselves were answered.";
+    let remedy = "Treat the totals of these hours as too low. The usage page shows what is known to be missing.";
     let item = Attention::new("usage_gap", None, text, remedy).with([("lost_calls", lost)]);
     (!gaps.is_empty()).then_some(item)
 }

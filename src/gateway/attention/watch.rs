@@ -1,4 +1,4 @@
-//! Watching what needs attention: for the metrics, and to tell webhooks.
+//! Watching what needs attention: for the metrics, and to notify webhooks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const BETWEEN_CHECKS: Duration = Duration::from_secs(5);
 type Name = (&'static str, String);
 
 impl Gateway {
-    /// Sets the metrics of what needs attention and tells webhooks of it, every few seconds until every other clone of
+    /// Sets the metrics of what needs attention and notifies webhooks of it, every few seconds until every other clone of
     /// this gateway is dropped. Call it once.
     pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
         let inner = Arc::downgrade(&self.0);
@@ -31,14 +31,17 @@ impl Gateway {
                 if let Ok(items) = gateway.list_attention_in(false).await {
                     known = measure(&items, &known);
                     if let Err(error) = gateway.notify_webhooks(&items).await {
-                        debug!(error = &error as &dyn std::error::Error, "webhooks were not told");
+                        debug!(
+                            error = &error as &dyn std::error::Error,
+                            "webhooks were not notified"
+                        );
                     }
                 }
             }
         }
     }
 
-    /// Tells webhooks of what began to need attention, or does no longer.
+    /// Notifies webhooks of what began to need attention, or no longer does.
     pub async fn notify_webhooks(&self, items: &[Attention]) -> Result<(), Error> {
         let figures = |item: &Attention| {
             item.figures.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect()

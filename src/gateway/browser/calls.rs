@@ -2,7 +2,7 @@
 //! replicas every few seconds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::admission::{LimitedToken, NoCalls, PageLimit, ReservedCalls, WrittenCalls};
@@ -15,7 +15,14 @@ const UNTIL_OTHERS_END: Duration = Duration::from_mins(1);
 
 /// Calls to X that were made for a question so far.
 #[derive(Clone, Default)]
-pub struct MadeCalls(Arc<AtomicU32>);
+pub struct MadeCalls(Arc<Made>);
+
+#[derive(Default)]
+struct Made {
+    calls: AtomicU32,
+    /// Whether one of them is among the recent calls; look-ups are not.
+    is_listed: AtomicBool,
+}
 
 /// What a page's question takes. It counts when this is dropped, however the question ends; of one that is given up
 /// half-way, all that it had reserved.
@@ -32,11 +39,19 @@ pub(in crate::gateway) struct Spending {
 
 impl MadeCalls {
     pub(in crate::gateway) fn add(&self, calls: u32) {
-        self.0.fetch_add(calls, Ordering::Relaxed);
+        self.0.calls.fetch_add(calls, Ordering::Relaxed);
     }
 
-    pub(in crate::gateway) fn sum(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+    pub(in crate::gateway) fn note_listed(&self) {
+        self.0.is_listed.store(true, Ordering::Relaxed);
+    }
+
+    pub(in crate::gateway) fn is_listed(&self) -> bool {
+        self.0.is_listed.load(Ordering::Relaxed)
+    }
+
+    fn sum(&self) -> u32 {
+        self.0.calls.load(Ordering::Relaxed)
     }
 }
 

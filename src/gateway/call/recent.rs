@@ -41,7 +41,7 @@ pub struct CallWithOthers {
     pub names: CallNames,
 }
 
-/// A question that was refused before any call was made.
+/// A question that was refused, and none of whose calls, if it made any, is listed.
 pub struct RefusedQuestion<'a> {
     pub key: &'a KnownKey,
     pub request_id: &'a str,
@@ -52,7 +52,7 @@ pub struct RefusedQuestion<'a> {
     pub code: &'a str,
     /// The error itself, if it is one of the gateway's use cases.
     pub error: Option<&'a Error>,
-    /// The calls that the question has made: these are listed themselves.
+    /// The calls that the question has made. If any is listed, the question is not.
     pub made: &'a MadeCalls,
     pub time: Duration,
 }
@@ -142,7 +142,7 @@ impl Gateway {
     /// Keeps a question that was refused before any call was made.
     pub fn record_refused_question(&self, refused: &RefusedQuestion<'_>) {
         let RefusedQuestion { key, request_id, token, status, code, error, made, time } = *refused;
-        if made.sum() > 0 {
+        if made.is_listed() {
             return;
         }
         let app = key.key.scopes.app.as_deref().unwrap_or_default();
@@ -179,6 +179,7 @@ impl Gateway {
         effort: &UpstreamEffort,
         ended: Ended,
     ) {
+        caller.made.note_listed();
         let Ended { code, cause, learnt, bytes } = ended;
         let app = caller.key.key.scopes.app.as_deref().unwrap_or_default();
         self.record_call(app, cause, || Call {

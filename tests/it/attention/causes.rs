@@ -172,7 +172,10 @@ async fn a_refused_account_is_named(database: Database) {
 }
 
 async fn a_question_that_is_refused_is_listed(database: Database) {
-    let gateway = TestGateway::start(&database).await;
+    let gateway = TestGateway::start_with(&database, |config| {
+        config.apps.values_mut().next().unwrap().lookup = true;
+    })
+    .await;
     let admin = gateway.new_admin_key().await;
     let ask = |body: Value| {
         let ask = gateway.ask("POST", "/v1/engagement").header("x-request-id", "mine-1");
@@ -185,12 +188,12 @@ async fn a_question_that_is_refused_is_listed(database: Database) {
         (&Value::Null, &json!(400), &json!("invalid_request"), &json!("mine-1"))
     );
     assert_eq!(call["cause"]["cause"], "invalid_request", "{call}");
-    // No call is made for an author who has revoked the app's access.
+    // A look-up finds an author who has revoked the app's access, and no call follows.
     database.run("update account set state = 'revoked' where screen_name = 'bob'").await;
     let ids = gateway.sandbox.ids("bob", 1);
     let bob = gateway.id("bob").to_string();
     let question = json!({
-        "tweet_ids": ids, "owners": { &ids[0]: bob }, "engagement_types": ["impressions"], "window": "totals",
+        "tweet_ids": ids, "engagement_types": ["impressions"], "window": "totals",
     });
     ask(question).send().await.is_own(409, "nothing_answered");
     let call = gateway.list_calls(&admin, "").await.remove(0);
